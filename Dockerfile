@@ -1,0 +1,15 @@
+# One binary with the few libraries it needs, no shell, an ordinary user (SUP-2).
+FROM rust:1.95-bookworm AS build
+WORKDIR /src
+COPY . .
+RUN cargo build --release --locked --bin switchboard
+# What the binary loads, at the paths where its loader looks.
+RUN mkdir -p /root-fs/tmp /root-fs/etc/ssl/certs \
+ && ldd target/release/switchboard | grep -o '/[^ ]*' | xargs -I{} cp --parents -L {} /root-fs \
+ && cp /etc/ssl/certs/ca-certificates.crt /root-fs/etc/ssl/certs/ \
+ && install -D target/release/switchboard /root-fs/usr/local/bin/switchboard
+
+FROM scratch
+COPY --from=build /root-fs /
+USER 10001:10001
+ENTRYPOINT ["/usr/local/bin/switchboard"]

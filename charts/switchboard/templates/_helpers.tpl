@@ -1,0 +1,146 @@
+{{- define "switchboard.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "switchboard.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | quote }}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end -}}
+
+{{- define "switchboard.selector" -}}
+app.kubernetes.io/name: {{ .root.Chart.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .role }}
+{{- end -}}
+
+{{- define "switchboard.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "switchboard.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "switchboard.image" -}}
+{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{- end -}}
+
+{{/* The service that a role is part of. */}}
+{{- define "switchboard.service" -}}
+{{- if hasPrefix "messaging" . -}}messaging{{- else if hasPrefix "webhooks" . -}}webhooks{{- else -}}{{ . }}{{- end -}}
+{{- end -}}
+
+{{/* What `serve` is told for a role. */}}
+{{- define "switchboard.args" -}}
+{{- if eq . "messaging" -}}
+["serve", "messaging", "--roles", "api", "--config", "/etc/switchboard/config.toml"]
+{{- else if eq . "messaging-workers" -}}
+["serve", "messaging", "--roles", "workers", "--config", "/etc/switchboard/config.toml"]
+{{- else -}}
+["serve", {{ . | quote }}, "--config", "/etc/switchboard/config.toml"]
+{{- end -}}
+{{- end -}}
+
+{{- define "switchboard.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- define "switchboard.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: ["ALL"]
+{{- end -}}
+
+{{/* Secrets as environment: names of settings, values by reference. */}}
+{{- define "switchboard.secretEnv" -}}
+{{- $root := .root -}}
+{{- $service := .service -}}
+- name: SWITCHBOARD__DATABASE__PASSWORD
+  valueFrom:
+    secretKeyRef: { name: {{ $root.Values.database.existingSecret }}, key: password }
+- name: SWITCHBOARD__BUS__URL
+  valueFrom:
+    secretKeyRef: { name: {{ $root.Values.broker.existingSecret }}, key: {{ if $root.Values.broker.perService }}url-{{ $service }}{{ else }}url{{ end }} }
+{{- range $name, $key := dict "KEK" "kek" "PAGE" "page" "PEPPER" "pepper" }}
+- name: SWITCHBOARD__KEYS__{{ $name }}
+  valueFrom:
+    secretKeyRef: { name: {{ $root.Values.keys.existingSecret }}, key: {{ $key }} }
+{{- end }}
+- name: SWITCHBOARD__SERVICES__{{ upper $service }}__KEY
+  valueFrom:
+    secretKeyRef: { name: {{ printf $root.Values.serviceKeySecret $service }}, key: service.key }
+{{- end -}}
+
+{{/* The configuration file that every role reads. */}}
+{{- define "switchboard.config" -}}
+{{- $full := include "switchboard.fullname" . -}}
+[telemetry]
+log = {{ .Values.telemetry.log | quote }}
+format = "json"
+{{- with .Values.telemetry.otlpEndpoint }}
+otlp_endpoint = {{ . | quote }}
+{{- end }}
+trace_ratio = {{ printf "%.3f" (float64 .Values.telemetry.traceRatio) }}
+
+[tokens]
+issuer = {{ .Values.publicUrl | quote }}
+
+[database]
+url = {{ .Values.database.url | quote }}
+role_prefix = {{ .Values.database.rolePrefix | quote }}
+scoped_pool = {{ .Values.database.pools.scoped }}
+system_pool = {{ .Values.database.pools.system }}
+desk_pool = {{ .Values.database.pools.desk }}
+
+[bus]
+namespace = {{ .Values.broker.namespace | quote }}
+accounts = {{ .Values.broker.accounts | quote }}
+
+[gateway]
+listen = "0.0.0.0:8080"
+
+[gateway.edge]
+public_url = {{ .Values.publicUrl | quote }}
+trusted_hops = {{ .Values.trustedHops }}
+
+[webhooks_in]
+listen = "0.0.0.0:8081"
+
+[admin]
+listen = "0.0.0.0:9090"
+{{- range $service := list "identity" "onboarding" "assets" "messaging" "webhooks" "analytics" }}
+
+[services.{{ $service }}]
+listen = "0.0.0.0:50051"
+endpoint = "http://{{ $full }}-{{ $service }}:50051"
+{{- end }}
+{{- with .Values.servicePublicKeys }}
+
+[identity.service_keys]
+{{- range $service, $keys := . }}
+{{ $service }} = {{ toJson $keys }}
+{{- end }}
+{{- end }}
+{{- with .Values.extraConfig }}
+
+{{ . }}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,119 @@
+//! Poison is counted, buried with its inbox row, and tried again without doubling (DEL-6).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use kernel::id::EventId;
+use rstest::rstest;
+use store::deadletter::{
+    Filter, NewDeadLetter, bury, claim_due, discard, done, failed, list, replay,
+};
+use store::{Backend, poison};
+
+use crate::support::{World, fresh, tenant};
+
+fn letter(due_in: Option<Duration>) -> NewDeadLetter {
+    NewDeadLetter {
+        consumer: "notes".to_owned(),
+        event: EventId::from_uuid(fresh()),
+        key: "sample.note.changed".to_owned(),
+        kind: "switchboard.events.v1.NoteChanged".to_owned(),
+        tenant: Some(fresh()),
+        waba: None,
+        aggregate: fresh(),
+        version: 0,
+        body: b"secret".to_vec(),
+        headers: BTreeMap::from([("ce-source".to_owned(), "sample".to_owned())]),
+        reason: "poison".to_owned(),
+        detail: Some("it does not parse".to_owned()),
+        stack_hash: None,
+        contact: None,
+        traceparent: None,
+        time: kernel::time::Timestamp::from_seconds(crate::support::NOW_S),
+        due_in,
+    }
+}
+
+async fn is_new(world: &World, event: EventId) -> bool {
+    let me = world.whole(tenant());
+    let first = world.store.write(&me, |tx| async move { tx.first_time("notes", &[event]).await });
+    first.await.unwrap() == [true]
+}
+
+#[rstest]
+#[case(Backend::Sqlite)]
+#[case(Backend::Postgres)]
+#[tokio::test]
+async fn attempts_are_counted_and_forgotten(#[case] backend: Backend) {
+    let world = World::on(backend).await;
+    let event = EventId::from_uuid(fresh());
+    for attempt in 1..=5 {
+        assert_eq!(poison::count(&world.store, "notes", event).await.unwrap(), attempt);
+    }
+    poison::clear(&world.store, "notes", &[event]).await.unwrap();
+    assert_eq!(poison::count(&world.store, "notes", event).await.unwrap(), 1);
+}
+
+#[rstest]
+#[case(Backend::Sqlite)]
+#[case(Backend::Postgres)]
+#[tokio::test]
+async fn a_buried_event_is_handled_and_listed_without_its_body(#[case] backend: Backend) {
+    let world = World::on(backend).await;
+    let buried = letter(None);
+    poison::count(&world.store, "notes", buried.event).await.unwrap();
+    bury(&world.store, &buried).await.unwrap();
+    bury(&world.store, &buried).await.unwrap();
+    assert!(!is_new(&world, buried.event).await, "no redelivery handles it");
+    let filter = Filter { limit: 10, ..Filter::default() };
+    let listed = list(&world.store, &filter).await.unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!((listed[0].event, listed[0].waiting), (buried.event, false));
+    assert_eq!(listed[0].headers, buried.headers);
+    let none = Filter { reason: Some("scope_mismatch".to_owned()), ..filter };
+    assert!(list(&world.store, &none).await.unwrap().is_empty());
+    assert!(claim_due(&world.store, &["notes"], 10).await.unwrap().is_empty(), "it is dead");
+    assert_eq!(world.count("SELECT count(*) FROM sample.poison").await, 0);
+}
+
+#[rstest]
+#[case(Backend::Sqlite)]
+#[case(Backend::Postgres)]
+#[tokio::test]
+async fn a_replayed_event_is_new_once_and_its_letter_goes(#[case] backend: Backend) {
+    let world = World::on(backend).await;
+    let buried = letter(None);
+    bury(&world.store, &buried).await.unwrap();
+    let id = list(&world.store, &Filter { limit: 1, ..Filter::default() }).await.unwrap()[0].id;
+    assert_eq!(replay(&world.store, &[id]).await.unwrap(), 1);
+    let due = claim_due(&world.store, &["notes"], 10).await.unwrap();
+    assert_eq!(due.len(), 1);
+    assert_eq!(due[0].letter, buried);
+    assert!(claim_due(&world.store, &["notes"], 10).await.unwrap().is_empty(), "claimed");
+    assert!(is_new(&world, buried.event).await, "the handler's own unit records it again");
+    assert!(!is_new(&world, buried.event).await);
+    done(&world.store, id).await.unwrap();
+    assert!(
+        list(&world.store, &Filter { limit: 1, ..Filter::default() }).await.unwrap().is_empty()
+    );
+}
+
+#[rstest]
+#[case(Backend::Sqlite)]
+#[case(Backend::Postgres)]
+#[tokio::test]
+async fn a_try_that_fails_again_leaves_the_event_handled_and_waiting(#[case] backend: Backend) {
+    let world = World::on(backend).await;
+    let waiting = letter(Some(Duration::ZERO));
+    bury(&world.store, &waiting).await.unwrap();
+    let due = claim_due(&world.store, &["notes", "others"], 10).await.unwrap().remove(0);
+    assert_eq!(due.attempts, 1);
+    let later = Some(Duration::from_mins(10));
+    failed(&world.store, &due, "unknown_aggregate", Some("not there yet"), later).await.unwrap();
+    assert!(!is_new(&world, waiting.event).await);
+    assert!(claim_due(&world.store, &["notes"], 10).await.unwrap().is_empty(), "not due");
+    let listed = list(&world.store, &Filter { limit: 1, ..Filter::default() }).await.unwrap();
+    assert_eq!((listed[0].reason.as_str(), listed[0].waiting), ("unknown_aggregate", true));
+    assert_eq!(discard(&world.store, &[due.id]).await.unwrap(), 1);
+    assert!(!is_new(&world, waiting.event).await, "dropped for good");
+}

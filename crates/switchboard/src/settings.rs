@@ -1,0 +1,446 @@
+//! The whole configuration of a process: defaults < file < environment < flags.
+//!
+//! One file serves every role; a process reads its own sections. Secrets are references (SUP-4) and are read at start.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context as _, bail};
+use auth::Service;
+use graph::GraphConfig;
+use kernel::{
+    page::{PageKey, PageKeys},
+    secret::{ExposeSecret as _, SecretString, Zeroizing, parse_key},
+};
+use meta::app::{MetaAppSettings, MetaApps};
+use net::config::SecretRef;
+use seal::{Kek, Keks};
+use serde::{Deserialize, Serialize};
+use store::{Database, Pools};
+use telemetry::TelemetryConfig;
+
+/// Everything that can be set.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// Logs, traces, metrics.
+    pub(crate) telemetry: TelemetryConfig,
+    /// What tokens say.
+    pub(crate) tokens: Tokens,
+    /// Where each service listens and answers, and its own key.
+    pub(crate) services: Services,
+    /// Where rows are.
+    pub(crate) database: DatabaseSettings,
+    /// Where events travel.
+    pub(crate) bus: BusSettings,
+    /// Whose business clock is followed.
+    pub(crate) clock: ClockSettings,
+    /// Keys that seal, sign and hash.
+    pub(crate) keys: KeySettings,
+    /// Meta's apps and the client that calls it.
+    pub(crate) meta: MetaSettings,
+    /// Health and metrics.
+    pub(crate) admin: AdminSettings,
+    /// The public edge.
+    pub(crate) gateway: GatewaySettings,
+    /// The receiver of Meta's webhooks.
+    pub(crate) webhooks_in: HttpSettings,
+    /// Settings of identity.
+    pub(crate) identity: identity::Config,
+    /// Settings of onboarding.
+    pub(crate) onboarding: onboarding::Config,
+    /// Settings of assets.
+    pub(crate) assets: assets::Config,
+    /// Settings of messaging.
+    pub(crate) messaging: messaging::Config,
+    /// Settings of webhooks.
+    pub(crate) webhooks: webhooks::Config,
+    /// Settings of analytics.
+    pub(crate) analytics: analytics::Config,
+}
+
+/// What tokens say.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Tokens {
+    /// `iss`: the installation's public URL.
+    pub(crate) issuer: String,
+    /// `aud` of user tokens.
+    pub(crate) audience: String,
+}
+
+impl Default for Tokens {
+    fn default() -> Self {
+        Self { issuer: "http://127.0.0.1:8080".to_owned(), audience: "switchboard".to_owned() }
+    }
+}
+
+/// One service's place.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Place {
+    /// Where its gRPC listens: `0.0.0.0:50051`; port 0 picks a free one.
+    pub(crate) listen: String,
+    /// Where others reach it: `http://identity:50051`.
+    pub(crate) endpoint: String,
+    /// Its own Ed25519 key (AUTH-17).
+    pub(crate) key: SecretRef,
+    /// Password of its three database roles, where they have one of their own.
+    pub(crate) database_password: SecretRef,
+    /// Broker URL with its own account, where it has one.
+    pub(crate) broker_url: SecretRef,
+}
+
+impl Place {
+    fn at(port: u16) -> Self {
+        Self {
+            listen: format!("0.0.0.0:{port}"),
+            endpoint: format!("http://127.0.0.1:{port}"),
+            ..Self::default()
+        }
+    }
+}
+
+/// Every service's place.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Services {
+    /// Whether reflection is served.
+    pub(crate) reflection: bool,
+    pub(crate) identity: Place,
+    pub(crate) onboarding: Place,
+    pub(crate) assets: Place,
+    pub(crate) messaging: Place,
+    pub(crate) webhooks: Place,
+    pub(crate) analytics: Place,
+    /// Calls alone; only the key matters.
+    pub(crate) gateway: Place,
+    /// The command line: calls alone.
+    pub(crate) admin: Place,
+}
+
+impl Default for Services {
+    fn default() -> Self {
+        Self {
+            reflection: false,
+            identity: Place::at(50_051),
+            onboarding: Place::at(50_052),
+            assets: Place::at(50_053),
+            messaging: Place::at(50_054),
+            webhooks: Place::at(50_055),
+            analytics: Place::at(50_056),
+            gateway: Place::default(),
+            admin: Place::default(),
+        }
+    }
+}
+
+impl Services {
+    /// The place of a service.
+    pub(crate) const fn of(&self, service: Service) -> &Place {
+        match service {
+            Service::Gateway => &self.gateway,
+            Service::Identity => &self.identity,
+            Service::Onboarding => &self.onboarding,
+            Service::Assets => &self.assets,
+            Service::Messaging => &self.messaging,
+            Service::Webhooks => &self.webhooks,
+            Service::Analytics => &self.analytics,
+            Service::Admin => &self.admin,
+        }
+    }
+
+    /// The place of a service, to be changed.
+    pub(crate) const fn of_mut(&mut self, service: Service) -> &mut Place {
+        match service {
+            Service::Gateway => &mut self.gateway,
+            Service::Identity => &mut self.identity,
+            Service::Onboarding => &mut self.onboarding,
+            Service::Assets => &mut self.assets,
+            Service::Messaging => &mut self.messaging,
+            Service::Webhooks => &mut self.webhooks,
+            Service::Analytics => &mut self.analytics,
+            Service::Admin => &mut self.admin,
+        }
+    }
+
+    /// Where everybody answers.
+    pub(crate) fn endpoints(&self) -> Vec<(Service, String)> {
+        SERVERS.iter().map(|service| (*service, self.of(*service).endpoint.clone())).collect()
+    }
+}
+
+/// The services that answer gRPC, in dev.json's order.
+pub(crate) const SERVERS: [Service; 6] = [
+    Service::Identity,
+    Service::Onboarding,
+    Service::Assets,
+    Service::Messaging,
+    Service::Webhooks,
+    Service::Analytics,
+];
+
+/// Where rows are.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct DatabaseSettings {
+    /// PostgreSQL without user and password: `postgres://host:5432/switchboard`. Empty means SQLite files.
+    pub(crate) url: String,
+    /// Folder of the SQLite files, one a service.
+    pub(crate) folder: PathBuf,
+    /// Prefix of the roles: `sb` makes `sb_messaging`, `sb_messaging_sys`, `sb_messaging_desk`.
+    pub(crate) role_prefix: String,
+    /// Password of all roles, unless a service has its own.
+    pub(crate) password: SecretRef,
+    /// URL of `migrate` alone, with the user that may create schemas and roles.
+    pub(crate) migrate_url: SecretRef,
+    /// Connections of a process: for requests and workers, system work, the desk.
+    pub(crate) scoped_pool: u32,
+    pub(crate) system_pool: u32,
+    pub(crate) desk_pool: u32,
+}
+
+impl Default for DatabaseSettings {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            folder: PathBuf::from("switchboard-data"),
+            role_prefix: "sb".to_owned(),
+            password: SecretRef::Unset,
+            migrate_url: SecretRef::Unset,
+            scoped_pool: 8,
+            system_pool: 2,
+            desk_pool: 2,
+        }
+    }
+}
+
+impl DatabaseSettings {
+    /// The database of one service.
+    pub(crate) fn of(&self, service: &str, own_password: &SecretRef) -> anyhow::Result<Database> {
+        if self.url.is_empty() {
+            return Ok(Database::Sqlite { path: self.folder.join(format!("{service}.sqlite")) });
+        }
+        let password =
+            [own_password, &self.password].into_iter().find(|password| password.is_set());
+        let password = password.map(SecretRef::read).transpose().context("database.password")?;
+        let url = |role: String| with_user(&self.url, &role, password.as_ref());
+        let prefix = &self.role_prefix;
+        Ok(Database::Postgres {
+            scoped_url: url(format!("{prefix}_{service}"))?,
+            system_url: url(format!("{prefix}_{service}_sys"))?,
+            desk_url: url(format!("{prefix}_{service}_desk"))?,
+            pools: Pools {
+                scoped: self.scoped_pool,
+                system: self.system_pool,
+                desk: self.desk_pool,
+                wait: Duration::from_secs(5),
+            },
+        })
+    }
+}
+
+/// A PostgreSQL URL with this user.
+fn with_user(
+    url: &str,
+    user: &str,
+    password: Option<&SecretString>,
+) -> anyhow::Result<SecretString> {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        bail!("database.url is no URL: postgres://host:port/name")
+    };
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    let password =
+        password.map(|text| format!(":{}", encoded(text.expose_secret()))).unwrap_or_default();
+    Ok(SecretString::from(format!("{scheme}://{user}{password}@{rest}")))
+}
+
+/// Percent-encodes what may not stand in a URL's password.
+fn encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
+}
+
+/// Where events travel.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct BusSettings {
+    /// `amqp://user:password@host:5672/vhost`; unset means the embedded bus, for a single process.
+    pub(crate) url: SecretRef,
+    /// Prefix of every exchange and queue.
+    pub(crate) namespace: String,
+    /// Broker account of a service: `sb_{service}`. Without the placeholder all share one, and an event's origin is not
+    /// checked any further than that.
+    pub(crate) accounts: String,
+}
+
+impl Default for BusSettings {
+    fn default() -> Self {
+        Self {
+            url: SecretRef::Unset,
+            namespace: "switchboard".to_owned(),
+            accounts: "guest".to_owned(),
+        }
+    }
+}
+
+/// Whose business clock is followed.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ClockSettings {
+    /// A sandbox's clock, `http://…/_sandbox/v1/clock`; empty means the machine's. Refused where an app is `live`.
+    pub(crate) follow: String,
+}
+
+/// Keys that seal, sign and hash: 32 bytes each, in base64 or hex.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct KeySettings {
+    /// Wraps the data keys of sealed columns.
+    pub(crate) kek: SecretRef,
+    /// The one before, while data keys are wrapped again.
+    pub(crate) previous_kek: SecretRef,
+    /// MACs cursors.
+    pub(crate) page: SecretRef,
+    /// The one before, while old cursors live.
+    pub(crate) previous_page: SecretRef,
+    /// Pepper of passwords and API keys.
+    pub(crate) pepper: SecretRef,
+    /// The one before, while hashes are made again.
+    pub(crate) previous_pepper: SecretRef,
+}
+
+/// Reads a 32-byte key.
+pub(crate) fn key(name: &str, secret: &SecretRef) -> anyhow::Result<Zeroizing<[u8; 32]>> {
+    if !secret.is_set() {
+        bail!(
+            "{name} is not set: 32 random bytes in base64 or hex, such as `openssl rand -base64 32` prints"
+        );
+    }
+    let text = secret.read().with_context(|| name.to_owned())?;
+    parse_key(text.expose_secret()).with_context(|| name.to_owned())
+}
+
+impl KeySettings {
+    /// The KEKs, and the name of the one that wraps.
+    pub(crate) fn keks(&self) -> anyhow::Result<(Keks, String)> {
+        let current = Kek::new(&key("keys.kek", &self.kek)?)?;
+        let name = current.id().to_string();
+        let previous = if self.previous_kek.is_set() {
+            Some(Kek::new(&key("keys.previous_kek", &self.previous_kek)?)?)
+        } else {
+            None
+        };
+        Ok((Keks::new(current, previous), name))
+    }
+
+    /// The keys of cursors.
+    pub(crate) fn page_keys(&self) -> anyhow::Result<PageKeys> {
+        let current = PageKey::new(*key("keys.page", &self.page)?);
+        let previous = if self.previous_page.is_set() {
+            Some(PageKey::new(*key("keys.previous_page", &self.previous_page)?))
+        } else {
+            None
+        };
+        Ok(PageKeys { current, previous })
+    }
+}
+
+/// Meta's apps and the client that calls it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct MetaSettings {
+    /// The apps.
+    pub(crate) apps: Vec<MetaAppSettings<SecretRef>>,
+    /// The client.
+    pub(crate) graph: GraphConfig,
+}
+
+impl MetaSettings {
+    /// The apps with their secrets.
+    pub(crate) fn resolve(&self) -> anyhow::Result<MetaApps> {
+        let apps =
+            self.apps.iter().map(|app| app.resolve(SecretRef::read)).collect::<Result<Vec<_>, _>>();
+        Ok(MetaApps::new(apps.context("meta.apps")?)?)
+    }
+}
+
+/// Health and metrics.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct AdminSettings {
+    /// Where they are served; closed to the outside by network policy.
+    pub(crate) listen: String,
+}
+
+impl Default for AdminSettings {
+    fn default() -> Self {
+        Self { listen: "0.0.0.0:9090".to_owned() }
+    }
+}
+
+/// An HTTP listener.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct HttpSettings {
+    /// Where it listens.
+    pub(crate) listen: String,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self { listen: "0.0.0.0:8081".to_owned() }
+    }
+}
+
+/// The public edge.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct GatewaySettings {
+    /// Where it listens.
+    pub(crate) listen: String,
+    /// How it answers.
+    pub(crate) edge: gateway::Config,
+}
+
+impl Default for GatewaySettings {
+    fn default() -> Self {
+        Self { listen: "0.0.0.0:8080".to_owned(), edge: gateway::Config::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_users_of_a_service_stand_in_its_urls() {
+        let settings = DatabaseSettings {
+            url: "postgres://db.example:5432/switchboard?sslmode=require".to_owned(),
+            password: SecretRef::inline("p@ss/word"),
+            ..DatabaseSettings::default()
+        };
+        let Database::Postgres { scoped_url, desk_url, .. } =
+            settings.of("messaging", &SecretRef::Unset).unwrap()
+        else {
+            panic!("PostgreSQL was asked for");
+        };
+        let wanted =
+            "postgres://sb_messaging:p%40ss%2Fword@db.example:5432/switchboard?sslmode=require";
+        assert_eq!(scoped_url.expose_secret(), wanted);
+        assert!(desk_url.expose_secret().starts_with("postgres://sb_messaging_desk:"));
+    }
+
+    #[test]
+    fn defaults_read_back_from_what_they_print() {
+        let printed = net::config::print_config(&Settings::default()).unwrap();
+        let read: Settings = toml::from_str(&printed).unwrap();
+        assert_eq!(net::config::print_config(&read).unwrap(), printed);
+    }
+}

@@ -1,0 +1,10 @@
+//! What tests outside of the house need of its inside: tokens of our own services, forged tokens, and statuses read back.
+//!
+//! It knows crates that every service shares and no service; nothing of it ships. It keeps nothing.
+
+pub mod forge;
+mod services;
+
+pub use server::Refusal;
+
+pub use self::services::Services;

@@ -1,0 +1,71 @@
+//! Scalars of ours, and the small turns from the contracts' words to GraphQL's.
+
+use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+use kernel::time::Timestamp;
+
+pub(crate) use async_graphql::ID;
+
+/// Any JSON.
+pub(crate) type Json = async_graphql::Json<serde_json::Value>;
+
+/// An instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DateTime(pub(crate) Timestamp);
+
+/// An instant in RFC 3339, such as `2026-11-23T09:30:00Z`.
+#[Scalar(specified_by_url = "https://www.rfc-editor.org/rfc/rfc3339")]
+impl ScalarType for DateTime {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match &value {
+            Value::String(text) => Timestamp::parse_rfc3339(text)
+                .map(Self)
+                .map_err(|error| InputValueError::custom(error.to_string())),
+            Value::Null
+            | Value::Number(_)
+            | Value::Boolean(_)
+            | Value::Binary(_)
+            | Value::Enum(_)
+            | Value::List(_)
+            | Value::Object(_) => Err(InputValueError::expected_type(value)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.rfc3339())
+    }
+}
+
+/// The instant that the contracts write as microseconds.
+pub(crate) const fn at(micros: i64) -> DateTime {
+    DateTime(Timestamp::from_micros(micros))
+}
+
+/// The same, where it may be absent.
+pub(crate) fn maybe_at(micros: Option<i64>) -> Option<DateTime> {
+    micros.map(at)
+}
+
+/// Microseconds of an instant that was given.
+pub(crate) fn micros(at: Option<DateTime>) -> Option<i64> {
+    at.map(|at| at.0.as_micros())
+}
+
+/// Contracts write "none" as an empty text; GraphQL has null.
+pub(crate) fn some(text: &str) -> Option<&str> {
+    if text.is_empty() { None } else { Some(text) }
+}
+
+/// An id, where there is one.
+pub(crate) fn some_id(text: &str) -> Option<ID> {
+    some(text).map(ID::from)
+}
+
+/// An optional id of an input, as the contracts write it.
+pub(crate) fn given(id: Option<ID>) -> String {
+    id.map(|id| id.0).unwrap_or_default()
+}
+
+/// JSON that a service keeps as text; null where it is none.
+pub(crate) fn json(text: &str) -> Option<Json> {
+    serde_json::from_str(text).ok().map(async_graphql::Json)
+}

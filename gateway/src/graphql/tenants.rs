@@ -1,0 +1,278 @@
+//! Tenants and partners.
+
+use async_graphql::{Context, InputObject, Object, Result};
+use proto::onboarding::v1 as pb;
+
+use super::call::Call;
+use super::connection::{Connection, Paging, nested_cost, page_cost};
+use super::error::payloads;
+use super::measures::TenantFigures;
+use super::onboardings::Onboarding;
+use super::scalars::{DateTime, ID, at, given, some_id};
+use super::wabas::Waba;
+use super::words::{Contract as _, Order, TenantState};
+use super::{onboardings, wabas};
+
+/// A client business.
+#[derive(Debug)]
+pub(crate) struct Tenant(pub(crate) pb::Tenant);
+
+/// A client business.
+#[Object]
+impl Tenant {
+    pub(crate) async fn id(&self) -> ID {
+        ID::from(&self.0.id)
+    }
+
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    async fn state(&self) -> TenantState {
+        TenantState::of(self.0.state)
+    }
+
+    async fn region(&self) -> &str {
+        &self.0.region
+    }
+
+    async fn created_at(&self) -> DateTime {
+        at(self.0.created_us)
+    }
+
+    /// The reseller that it belongs to; null when it is the operator's own.
+    async fn partner_id(&self) -> Option<ID> {
+        some_id(&self.0.partner_id)
+    }
+
+    /// What the desk counts of its traffic; null while nothing is known.
+    async fn figures(&self, ctx: &Context<'_>) -> Result<Option<TenantFigures>> {
+        let call = Call::of(ctx)?;
+        let found =
+            call.load.figures.load(&self.0.id).await.map_err(|refusal| call.error(refusal))?;
+        Ok(found.map(TenantFigures))
+    }
+
+    /// Its onboardings.
+    #[graphql(complexity = "nested_cost(first, last, child_complexity)")]
+    async fn onboardings(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        order_by: Option<Order>,
+    ) -> Result<Connection<Onboarding>> {
+        let call = Call::of(ctx)?;
+        let paging = Paging::of(first, after, last, before, order_by)
+            .map_err(|refusal| call.error(refusal))?;
+        onboardings::list(call, &paging, self.0.id.clone()).await
+    }
+
+    /// Its WABAs.
+    #[graphql(complexity = "nested_cost(first, last, child_complexity)")]
+    async fn wabas(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        order_by: Option<Order>,
+    ) -> Result<Connection<Waba>> {
+        let call = Call::of(ctx)?;
+        let paging = Paging::of(first, after, last, before, order_by)
+            .map_err(|refusal| call.error(refusal))?;
+        wabas::list(call, &paging, self.0.id.clone()).await
+    }
+}
+
+/// A tenant by id, as far as the caller sees it.
+pub(crate) async fn load(call: &Call, id: &str) -> Result<Option<Tenant>> {
+    let found = call.load.tenants.load(id).await.map_err(|refusal| call.error(refusal))?;
+    Ok(found.map(Tenant))
+}
+
+/// A reseller between the operator and its tenants.
+#[derive(Debug)]
+pub(crate) struct Partner(pub(crate) pb::Partner);
+
+/// A reseller between the operator and its tenants.
+#[Object]
+impl Partner {
+    async fn id(&self) -> ID {
+        ID::from(&self.0.id)
+    }
+
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    async fn created_at(&self) -> DateTime {
+        at(self.0.created_us)
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct TenantQuery;
+
+#[Object]
+impl TenantQuery {
+    /// One tenant. Without an id: the caller's own.
+    async fn tenant(&self, ctx: &Context<'_>, id: Option<ID>) -> Result<Option<Tenant>> {
+        let call = Call::of(ctx)?;
+        let own = call.scope().tenant().map(|tenant| tenant.to_string());
+        match id.map(|id| id.0).or(own) {
+            Some(id) if super::node::is_a::<kernel::id::kind::Tenant>(&id) => load(call, &id).await,
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    /// Tenants, of a partner its own. For the desk.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    async fn tenants(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        order_by: Option<Order>,
+    ) -> Result<Connection<Tenant>> {
+        let call = Call::of(ctx)?;
+        let paging = Paging::of(first, after, last, before, order_by)
+            .map_err(|refusal| call.error(refusal))?;
+        let request = pb::ListTenantsRequest { page: Some(paging.request()) };
+        let answer = call.answered(call.tenants().list_tenants(request).await)?;
+        Ok(paging.connection(answer.items, answer.page_info, Tenant))
+    }
+
+    /// Partners. For operators.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    async fn partners(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        order_by: Option<Order>,
+    ) -> Result<Connection<Partner>> {
+        let call = Call::of(ctx)?;
+        let paging = Paging::of(first, after, last, before, order_by)
+            .map_err(|refusal| call.error(refusal))?;
+        let request = pb::ListPartnersRequest { page: Some(paging.request()) };
+        let answer = call.answered(call.partners().list_partners(request).await)?;
+        Ok(paging.connection(answer.items, answer.page_info, Partner))
+    }
+}
+
+#[derive(Debug, InputObject)]
+struct TenantCreateInput {
+    /// 1 to 200 characters.
+    name: String,
+    /// The reseller that it belongs to. For operators; a partner makes its own.
+    partner_id: Option<ID>,
+    /// Absent: the installation's.
+    region: Option<String>,
+    /// The same key with the same input answers the same tenant for 7 days.
+    idempotency_key: Option<String>,
+}
+
+#[derive(Debug, InputObject)]
+struct TenantSuspendInput {
+    tenant_id: ID,
+    /// For the audit logs; 1 to 500 characters.
+    reason: String,
+}
+
+#[derive(Debug, InputObject)]
+struct TenantResumeInput {
+    tenant_id: ID,
+}
+
+#[derive(Debug, InputObject)]
+struct PartnerCreateInput {
+    name: String,
+    /// The same key with the same input answers the same partner for 7 days.
+    idempotency_key: Option<String>,
+}
+
+payloads! {
+    TenantCreatePayload { tenant: Tenant }
+    TenantSuspendPayload { tenant: Tenant }
+    TenantResumePayload { tenant: Tenant }
+    PartnerCreatePayload { partner: Partner }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct TenantMutation;
+
+#[Object]
+impl TenantMutation {
+    /// Makes a tenant. For the desk.
+    async fn tenant_create(
+        &self,
+        ctx: &Context<'_>,
+        input: TenantCreateInput,
+    ) -> Result<TenantCreatePayload> {
+        let call = Call::of(ctx)?;
+        let request = pb::CreateTenantRequest {
+            name: input.name,
+            partner_id: given(input.partner_id),
+            region: input.region.unwrap_or_default(),
+            idempotency_key: input.idempotency_key.unwrap_or_default(),
+        };
+        call.settle(call.tenants().create_tenant(request).await, |answer| TenantCreatePayload {
+            tenant: answer.tenant.map(Tenant),
+            ..Default::default()
+        })
+    }
+
+    /// Stops a tenant: its tokens die, its sends wait, nothing is deleted. For the desk.
+    async fn tenant_suspend(
+        &self,
+        ctx: &Context<'_>,
+        input: TenantSuspendInput,
+    ) -> Result<TenantSuspendPayload> {
+        let call = Call::of(ctx)?;
+        let request =
+            pb::SuspendTenantRequest { tenant_id: input.tenant_id.0, reason: input.reason };
+        call.settle(call.tenants().suspend_tenant(request).await, |answer| TenantSuspendPayload {
+            tenant: answer.tenant.map(Tenant),
+            ..Default::default()
+        })
+    }
+
+    /// Lets a suspended tenant act again. For the desk.
+    async fn tenant_resume(
+        &self,
+        ctx: &Context<'_>,
+        input: TenantResumeInput,
+    ) -> Result<TenantResumePayload> {
+        let call = Call::of(ctx)?;
+        let request = pb::ResumeTenantRequest { tenant_id: input.tenant_id.0 };
+        call.settle(call.tenants().resume_tenant(request).await, |answer| TenantResumePayload {
+            tenant: answer.tenant.map(Tenant),
+            ..Default::default()
+        })
+    }
+
+    /// Makes a partner. For operators.
+    async fn partner_create(
+        &self,
+        ctx: &Context<'_>,
+        input: PartnerCreateInput,
+    ) -> Result<PartnerCreatePayload> {
+        let call = Call::of(ctx)?;
+        let request = pb::CreatePartnerRequest {
+            name: input.name,
+            idempotency_key: input.idempotency_key.unwrap_or_default(),
+        };
+        call.settle(call.partners().create_partner(request).await, |answer| PartnerCreatePayload {
+            partner: answer.partner.map(Partner),
+            ..Default::default()
+        })
+    }
+}

@@ -1,0 +1,20 @@
+//! The gateway behind its listener's guard, in front of services that answer what a test says.
+
+#[cfg(test)]
+mod audit;
+#[cfg(test)]
+mod auth;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod http;
+#[cfg(test)]
+mod mapping;
+#[cfg(test)]
+mod onboarding;
+#[cfg(test)]
+mod schema;
+#[cfg(test)]
+mod socket;
+#[cfg(test)]
+mod support;

@@ -1,0 +1,34 @@
+//! The tonic traits: contract to use case, answer to contract.
+
+pub(crate) mod admin;
+pub(crate) mod numbers;
+pub(crate) mod snapshots;
+pub(crate) mod templates;
+
+use kernel::{
+    id::{Id, Kind},
+    page::Page,
+};
+use proto::common::v1::PageInfo;
+use tonic::Status;
+
+/// Most ids of one batch read.
+const MOST_IDS: usize = 200;
+
+/// A page as the contract has it.
+fn page_info<T>(page: &Page<T>) -> PageInfo {
+    PageInfo {
+        cursors: page.cursors.clone(),
+        next_page_token: page.next.clone().unwrap_or_default(),
+    }
+}
+
+/// Ids of a batch.
+fn ids<K: Kind>(field: &str, texts: &[String]) -> Result<Vec<Id<K>>, Status> {
+    if texts.len() > MOST_IDS {
+        let problem = format!("{} ids; at most {MOST_IDS} in one call", texts.len());
+        let status = server::StatusBuilder::invalid(format!("{field}: {problem}"));
+        return Err(status.violation(field, problem).build());
+    }
+    texts.iter().map(|text| server::parse_id(field, text)).collect()
+}

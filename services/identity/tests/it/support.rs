@@ -1,0 +1,513 @@
+//! An identity of a test's own: migrated database, embedded bus, real listener, a gateway that calls it
+//! with tokens that it issued, and a clock that the test moves.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use auth::{Service, Signer};
+use bus::{About, Bus, EmbeddedBus, Envelope};
+use identity::{Config, CreatedOperator, Deps, Identity, NewOperator, Pepper};
+use kernel::clock::{ManualClock, SystemClock, WallClock};
+use kernel::id::{PartnerId, TenantId};
+use kernel::ids::{Ids, SystemIds};
+use kernel::page::{Cursors, PageKey};
+use kernel::secret::{ExposeSecret as _, SecretString, Zeroizing};
+use net::config::SecretRef;
+use net::health::Readiness;
+use proto::events::v1::{PartnerChanged, TenantChanged};
+use proto::identity::v1 as api;
+use proto::identity::v1::api_key_service_client::ApiKeyServiceClient;
+use proto::identity::v1::audit_service_client::AuditServiceClient;
+use proto::identity::v1::people_service_client::PeopleServiceClient;
+use proto::identity::v1::revocation_service_client::RevocationServiceClient;
+use proto::identity::v1::session_service_client::SessionServiceClient;
+use proto::onboarding::v1 as onboarding;
+use sea_orm::{ConnectionTrait, Database as SeaDatabase};
+use sea_orm_migration::prelude::*;
+use server::{PeerChannel, Peers, Refusal, Security, SecurityConfig, ServiceRun, ServiceTokens};
+use store::migrate::{self, MigrateConfig};
+use store::schema::Roles;
+use store::{Backend, Database, Pools, Store, StoreConfig};
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, Status};
+
+// The shipped migration itself; testkit's migrated database takes its place when a test uses that.
+#[path = "../../../../migrations/src/identity/m20261123_000001_identity.rs"]
+mod migration;
+
+/// How long a test waits for anything.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// A password that nobody refuses.
+pub(crate) const PASSWORD: &str = "plover gadget ochre 41";
+
+struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(migration::Migration)]
+    }
+}
+
+struct BusMigrator;
+
+impl MigratorTrait for BusMigrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(BusLog)]
+    }
+}
+
+struct BusLog;
+
+impl MigrationName for BusLog {
+    fn name(&self) -> &'static str {
+        "bus_log"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for BusLog {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        store::schema::bus_log(manager).await
+    }
+}
+
+/// A database of PostgreSQL that goes with the test.
+struct Server {
+    base: String,
+    database: String,
+}
+
+impl Server {
+    fn url(&self, user: Option<&str>, database: &str) -> String {
+        let (scheme, rest) = self.base.split_once("://").unwrap();
+        let (login, place) = rest.rsplit_once('@').unwrap_or(("postgres", rest));
+        let host = place.split('/').next().unwrap();
+        let login = user.map_or(login.to_owned(), |user| format!("{user}:sbt"));
+        format!("{scheme}://{login}@{host}/{database}")
+    }
+
+    async fn run(&self, sql: &str) {
+        let db = SeaDatabase::connect(self.url(None, "postgres")).await.unwrap();
+        db.execute_unprepared(sql).await.unwrap();
+        db.close_by_ref().await.unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.database);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                runtime.unwrap().block_on(self.run(&sql));
+            });
+        });
+    }
+}
+
+async fn database(backend: Backend, folder: &TempDir) -> (Database, MigrateConfig, Option<Server>) {
+    if backend == Backend::Sqlite {
+        let path = folder.path().join("identity.sqlite");
+        let config = MigrateConfig::Sqlite { path: path.clone() };
+        migrate::run::<Migrator>(&config, "identity").await.unwrap();
+        return (Database::Sqlite { path }, config, None);
+    }
+    let base = std::env::var_os("DATABASE_URL")
+        .and_then(|url| url.into_string().ok())
+        .unwrap_or_else(|| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());
+    let mut random = [0_u8; 8];
+    SystemIds::new().fill(&mut random);
+    let name = format!("sbt_identity_{:016x}", u64::from_le_bytes(random));
+    let server = Server { base, database: name };
+    server.run(&format!("CREATE DATABASE {}", server.database)).await;
+    let roles = ["sbt_identity", "sbt_identity_sys", "sbt_identity_desk"];
+    let passwords: BTreeMap<_, _> =
+        roles.iter().map(|role| ((*role).to_owned(), "sbt".into())).collect();
+    let roles = Roles { prefix: "sbt".to_owned(), passwords, ..Roles::default() };
+    let url = server.url(None, &server.database).into();
+    let config = MigrateConfig::Postgres { url, roles };
+    migrate::run::<Migrator>(&config, "identity").await.unwrap();
+    let of = |role: &str| server.url(Some(role), &server.database).into();
+    let database = Database::Postgres {
+        scoped_url: of("sbt_identity"),
+        system_url: of("sbt_identity_sys"),
+        desk_url: of("sbt_identity_desk"),
+        pools: Pools { system: 6, ..Pools::default() },
+    };
+    (database, config, Some(server))
+}
+
+/// An identity that runs.
+pub(crate) struct World {
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) bus: Arc<EmbeddedBus>,
+    pub(crate) identity: Identity,
+    pub(crate) operator: CreatedOperator,
+    pub(crate) migrate: MigrateConfig,
+    ids: Arc<SystemIds>,
+    security: SecurityConfig,
+    stop: CancellationToken,
+    running: JoinSet<Result<(), server::RunError>>,
+    _folder: TempDir,
+    _server: Option<Server>,
+}
+
+impl World {
+    pub(crate) async fn on(backend: Backend) -> Self {
+        Self::with(backend, Config::default()).await
+    }
+
+    pub(crate) async fn with(backend: Backend, mut config: Config) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let ids = Arc::new(SystemIds::new());
+        // Starts at the machine's own time: what the database minted is then not from another year.
+        let clock = Arc::new(ManualClock::new(WallClock::now(&SystemClock)));
+        let (database, migrate, server) = database(backend, &folder).await;
+        let store_config = StoreConfig { service: "identity", database };
+        let (business, for_store): (Arc<ManualClock>, Arc<SystemIds>) =
+            (Arc::clone(&clock), Arc::clone(&ids));
+        let store = Store::open(store_config, business, for_store).await.unwrap();
+        let bus = Arc::new(embedded(&folder).await);
+
+        let gateway = Signer::generate().unwrap();
+        let half = Signer::from_pkcs8(&gateway).unwrap().public_key().to_owned();
+        let key = folder.path().join("gateway.key");
+        std::fs::write(&key, &*gateway).unwrap();
+        config.service_keys.insert("gateway".to_owned(), vec![half]);
+        let mut security =
+            SecurityConfig { service_key: SecretRef::in_file(&key), ..Default::default() };
+        config.issuer.clone_from(&security.issuer);
+        config.audience.clone_from(&security.audience);
+
+        let wall: Arc<ManualClock> = Arc::clone(&clock);
+        let page_key = PageKey::new([7; 32]);
+        let cursor_clock: Arc<ManualClock> = Arc::clone(&clock);
+        let deps = Deps {
+            store,
+            bus: Arc::clone(&bus) as Arc<dyn Bus>,
+            wall,
+            ids: Arc::clone(&ids) as Arc<dyn Ids>,
+            cursors: Arc::new(Cursors::new(page_key, cursor_clock)),
+            keks: seal::Kek::new(&Zeroizing::new([3; 32])).unwrap().into(),
+            peppers: Pepper::new(Zeroizing::new([5; 32])).into(),
+        };
+        let identity = Identity::new(config, deps).unwrap();
+        let operator = identity
+            .create_operator(&NewOperator {
+                email: "operator@switchboard.test".to_owned(),
+                name: "Op".to_owned(),
+                password: Some(PASSWORD.into()),
+            })
+            .await
+            .unwrap();
+
+        let (stop, readiness) = (CancellationToken::new(), Readiness::new());
+        let judge: Arc<ManualClock> = Arc::clone(&clock);
+        let own = Security::with_sources(
+            &security,
+            Service::Identity,
+            identity.sources(),
+            judge,
+            &readiness,
+            &stop,
+        );
+        let nobody: [(Service, &str); 0] = [];
+        let peers = Arc::new(Peers::new(&own, nobody).unwrap());
+        let service = identity.service(peers);
+        let listener = net::http::bind("127.0.0.1:0").await.unwrap();
+        security.identity = listener.address().to_string();
+        let run = ServiceRun {
+            grpc: Some(listener),
+            http: None,
+            roles: None,
+            reflection: false,
+            security: own,
+            readiness: readiness.clone(),
+            stop: stop.clone(),
+        };
+        let mut running = JoinSet::new();
+        running.spawn(service.run(run));
+        soon("identity to be ready", readiness.wait()).await;
+        Self {
+            clock,
+            bus,
+            identity,
+            operator,
+            migrate,
+            ids,
+            security,
+            stop,
+            running,
+            _folder: folder,
+            _server: server,
+        }
+    }
+
+    /// The gateway's connections, with fresh service tokens.
+    pub(crate) fn gateway(&self) -> Peers {
+        let clock: Arc<ManualClock> = Arc::clone(&self.clock);
+        let tokens = ServiceTokens::remote(&self.security, Service::Gateway, clock).unwrap();
+        Peers::with_tokens(tokens, [(Service::Identity, self.security.identity.as_str())]).unwrap()
+    }
+
+    fn own(&self) -> PeerChannel {
+        self.gateway().as_service(Service::Identity)
+    }
+
+    fn of(&self, token: &str) -> PeerChannel {
+        self.gateway().for_token(Service::Identity, &token.into())
+    }
+
+    /// A channel without any token.
+    pub(crate) fn naked(&self) -> PeerChannel {
+        self.gateway().channel(Service::Identity)
+    }
+
+    pub(crate) fn sessions(&self) -> SessionServiceClient<PeerChannel> {
+        SessionServiceClient::new(self.own())
+    }
+
+    pub(crate) fn revocations(&self) -> RevocationServiceClient<PeerChannel> {
+        RevocationServiceClient::new(self.own())
+    }
+
+    pub(crate) fn people(&self, token: &str) -> PeopleServiceClient<PeerChannel> {
+        PeopleServiceClient::new(self.of(token))
+    }
+
+    pub(crate) fn keys(&self, token: &str) -> ApiKeyServiceClient<PeerChannel> {
+        ApiKeyServiceClient::new(self.of(token))
+    }
+
+    pub(crate) fn audit(&self, token: &str) -> AuditServiceClient<PeerChannel> {
+        AuditServiceClient::new(self.of(token))
+    }
+
+    pub(crate) fn now_us(&self) -> i64 {
+        WallClock::now(&*self.clock).as_micros()
+    }
+
+    pub(crate) fn ids(&self) -> &SystemIds {
+        &self.ids
+    }
+
+    pub(crate) async fn sign_in(
+        &self,
+        email: &str,
+        password: &str,
+    ) -> Result<api::SessionTokens, Status> {
+        self.sign_in_as(api::SignInRequest {
+            email: email.to_owned(),
+            password: password.to_owned(),
+            ..Default::default()
+        })
+        .await
+    }
+
+    pub(crate) async fn sign_in_as(
+        &self,
+        request: api::SignInRequest,
+    ) -> Result<api::SessionTokens, Status> {
+        Ok(self.sessions().sign_in(request).await?.into_inner().tokens.unwrap())
+    }
+
+    pub(crate) async fn refresh(&self, token: &str) -> Result<api::SessionTokens, Status> {
+        let request =
+            api::RefreshRequest { refresh_token: token.to_owned(), tenant: String::new() };
+        Ok(self.sessions().refresh(request).await?.into_inner().tokens.unwrap())
+    }
+
+    /// A fresh token of the operator.
+    pub(crate) async fn operator(&self) -> String {
+        self.sign_in("operator@switchboard.test", PASSWORD).await.unwrap().access_token
+    }
+
+    /// Whether a token is let in.
+    pub(crate) async fn viewer(&self, token: &str) -> Result<api::GetViewerResponse, Status> {
+        Ok(self.people(token).get_viewer(api::GetViewerRequest {}).await?.into_inner())
+    }
+
+    /// Waits until a token is refused, and says why.
+    pub(crate) async fn refused(&self, token: &str) -> String {
+        let wait = async {
+            loop {
+                match self.viewer(token).await {
+                    Ok(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+                    Err(status) => break reason(&status),
+                }
+            }
+        };
+        soon("the token to be refused", wait).await
+    }
+
+    /// Publishes a tenant's state as onboarding would.
+    pub(crate) async fn tell_tenant(
+        &self,
+        id: TenantId,
+        partner: Option<PartnerId>,
+        state: onboarding::TenantState,
+        version: i64,
+    ) {
+        let tenant = onboarding::Tenant {
+            id: id.to_string(),
+            name: "Demo Bakery".to_owned(),
+            partner_id: partner.map(|id| id.to_string()).unwrap_or_default(),
+            region: "eu".to_owned(),
+            state: state.into(),
+            created_us: 1,
+            version,
+        };
+        let about = About::state(id.uuid(), version).of(id);
+        let at = WallClock::now(&*self.clock);
+        let event = bus::event(&*self.ids, at, about, &TenantChanged { tenant: Some(tenant) });
+        self.publish(vec![event.into()]).await;
+    }
+
+    /// Publishes envelopes until the bus has them.
+    pub(crate) async fn publish(&self, envelopes: Vec<Envelope>) {
+        let publish = async {
+            loop {
+                let answers = self.bus.publish(envelopes.clone()).await;
+                if answers.iter().all(Result::is_ok) {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        soon("the bus to take events", publish).await;
+    }
+
+    /// An active tenant that identity knows.
+    pub(crate) async fn tenant(&self, partner: Option<PartnerId>) -> TenantId {
+        let id = TenantId::mint(&*self.ids, WallClock::now(&*self.clock));
+        self.tell_tenant(id, partner, onboarding::TenantState::Active, 1).await;
+        id
+    }
+
+    /// A partner that identity knows.
+    pub(crate) async fn partner(&self) -> PartnerId {
+        let at = WallClock::now(&*self.clock);
+        let id = PartnerId::mint(&*self.ids, at);
+        let partner = onboarding::Partner {
+            id: id.to_string(),
+            name: "Reseller".to_owned(),
+            created_us: 1,
+            version: 1,
+        };
+        let about = About::state(id.uuid(), 1);
+        let event = bus::event(&*self.ids, at, about, &PartnerChanged { partner: Some(partner) });
+        self.publish(vec![event.into()]).await;
+        id
+    }
+
+    /// Adds somebody by the desk, once identity knows the place, and answers the link.
+    pub(crate) async fn add(
+        &self,
+        token: &str,
+        request: api::CreateDeskPersonRequest,
+    ) -> api::CreateDeskPersonResponse {
+        let wait = async {
+            loop {
+                match self.people(token).create_desk_person(request.clone()).await {
+                    Ok(added) => break added.into_inner(),
+                    Err(status) if status.code() == Code::NotFound => {
+                        tokio::time::sleep(Duration::from_millis(10)).await;
+                    }
+                    Err(status) => panic!("{status:?}"),
+                }
+            }
+        };
+        soon("the place to be known", wait).await
+    }
+
+    /// A person of a tenant with a password, and their tokens.
+    pub(crate) async fn member(&self, tenant: TenantId, email: &str, role: &str) -> Member {
+        let operator = self.operator().await;
+        let request =
+            api::CreateDeskPersonRequest { tenant_id: tenant.to_string(), ..person(email, role) };
+        let added = self.add(&operator, request).await;
+        self.set_password(&added.set_password_token, PASSWORD).await.unwrap();
+        let tokens = self.sign_in(email, PASSWORD).await.unwrap();
+        Member { id: added.person.unwrap().id, tokens }
+    }
+
+    pub(crate) async fn set_password(&self, token: &str, password: &str) -> Result<String, Status> {
+        let request =
+            api::SetPasswordRequest { token: token.to_owned(), password: password.to_owned() };
+        Ok(self.sessions().set_password(request).await?.into_inner().email)
+    }
+
+    pub(crate) async fn exchange(&self, key: &str) -> Result<String, Status> {
+        let request =
+            api::ExchangeApiKeyRequest { api_key: key.to_owned(), client_address: String::new() };
+        Ok(self.sessions().exchange_api_key(request).await?.into_inner().access_token)
+    }
+
+    pub(crate) async fn end(mut self) {
+        self.stop.cancel();
+        while let Some(ended) = self.running.join_next().await {
+            ended.unwrap().unwrap();
+        }
+        self.bus.close().await;
+    }
+}
+
+/// A person and what they signed in with.
+pub(crate) struct Member {
+    pub(crate) id: String,
+    pub(crate) tokens: api::SessionTokens,
+}
+
+impl Member {
+    pub(crate) fn token(&self) -> &str {
+        &self.tokens.access_token
+    }
+}
+
+pub(crate) fn person(email: &str, role: &str) -> api::CreateDeskPersonRequest {
+    api::CreateDeskPersonRequest {
+        email: email.to_owned(),
+        name: "Somebody Else".to_owned(),
+        role: role.to_owned(),
+        ..Default::default()
+    }
+}
+
+/// The embedded bus on a file in `folder`.
+async fn embedded(folder: &TempDir) -> EmbeddedBus {
+    let path = folder.path().join("bus.sqlite");
+    let config = MigrateConfig::Sqlite { path: path.clone() };
+    migrate::run::<BusMigrator>(&config, "bus").await.unwrap();
+    let config = StoreConfig { service: "bus", database: Database::Sqlite { path } };
+    let ids = Arc::new(SystemIds::new());
+    let store = Store::open(config, Arc::new(SystemClock), ids).await.unwrap();
+    EmbeddedBus::open(store).await.unwrap()
+}
+
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let waited = tokio::time::timeout(PATIENCE, future).await;
+    waited.unwrap_or_else(|_| panic!("waited {PATIENCE:?} for {what}"))
+}
+
+/// The stable reason of a refusal.
+pub(crate) fn reason(status: &Status) -> String {
+    Refusal::of(status).reason
+}
+
+/// The status of a call that must be refused. Answers with secrets in them have no `Debug`.
+pub(crate) fn refused<T>(answer: Result<T, Status>) -> Status {
+    answer.err().expect("to be refused")
+}
+
+/// Code and reason of a call that must be refused.
+pub(crate) fn refusal<T>(answer: Result<T, Status>) -> (Code, String) {
+    let status = refused(answer);
+    (status.code(), reason(&status))
+}
+
+pub(crate) fn secret(text: &SecretString) -> String {
+    text.expose_secret().to_owned()
+}

@@ -1,0 +1,90 @@
+//! What customers told WhatsApp about marketing (`user_preferences`): stop and resume.
+
+use std::collections::BTreeMap;
+
+use kernel::id::NumberId;
+use kernel::time::Timestamp;
+use meta::ids::{Bsuid, WaId};
+use serde_json::Value;
+use store::ScopedTx;
+
+use crate::app::people::{People, Person};
+use crate::domain::contact::{ConsentCategory, Identity};
+use crate::domain::sender::Sender;
+use crate::error::Error;
+use crate::rows::contact;
+
+/// One wish.
+#[derive(Debug, Clone)]
+pub(super) struct Preference {
+    number: NumberId,
+    identity: Identity,
+    stop: bool,
+    at: Option<Timestamp>,
+}
+
+impl Preference {
+    /// Reads an entry of `user_preferences[]`. `None` for what is not about stopping or resuming.
+    pub(super) fn read(number: NumberId, value: &Value) -> Option<Self> {
+        let text = |name: &str| value.get(name).and_then(Value::as_str);
+        let stop = match text("value")? {
+            "stop" => true,
+            "resume" | "signup" => false,
+            _ => return None,
+        };
+        let identity = Identity {
+            bsuid: text("user_id").and_then(|id| Bsuid::new(id).ok()),
+            wa_id: text("wa_id").and_then(|number| WaId::new(number).ok()),
+        };
+        // Seconds as a number here, as text elsewhere.
+        let at =
+            value.get("timestamp").and_then(|at| at.as_i64().or_else(|| at.as_str()?.parse().ok()));
+        (!identity.is_empty()).then_some(Self {
+            number,
+            identity,
+            stop,
+            at: at.map(Timestamp::from_seconds),
+        })
+    }
+}
+
+/// Records the wishes, in Meta's order.
+pub(super) async fn apply(
+    tx: &ScopedTx,
+    senders: &BTreeMap<NumberId, Sender>,
+    mut preferences: Vec<Preference>,
+) -> Result<(), Error> {
+    if preferences.is_empty() {
+        return Ok(());
+    }
+    preferences.sort_by_key(|one| one.at);
+    let mut wishes = Vec::with_capacity(preferences.len());
+    for one in preferences {
+        let Some(sender) = senders.get(&one.number) else { continue };
+        let person = Person {
+            portfolio: sender.portfolio,
+            waba: sender.waba,
+            number: one.number,
+            identity: one.identity,
+            name: None,
+            username: None,
+            at: one.at.unwrap_or(tx.now()),
+            told_by_meta: true,
+        };
+        wishes.push((person, one.stop));
+    }
+    let people: Vec<&Person> = wishes.iter().map(|(person, _)| person).collect();
+    let mut known = People::load(tx, &people).await?;
+    let placed = known.ensure(tx, &people).await?;
+    let mut last: BTreeMap<_, (bool, Timestamp)> = BTreeMap::new();
+    for ((person, stop), placed) in wishes.iter().zip(&placed) {
+        last.insert(placed.contact, (*stop, person.at));
+    }
+    let rows = contact::by_id(tx, last.keys().map(kernel::id::Id::uuid).collect()).await?;
+    for row in rows {
+        let Some((stop, at)) = last.get(&row.contact_id()) else { continue };
+        let consent = row.consent().set(ConsentCategory::Marketing, *stop, *at);
+        contact::set_consent(tx, row.contact_id(), consent).await?;
+    }
+    Ok(())
+}

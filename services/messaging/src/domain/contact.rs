@@ -1,0 +1,9 @@
+//! Who somebody is, and what they said they want.
+
+mod alias;
+mod consent;
+mod identity;
+
+pub(crate) use alias::phone_key;
+pub(crate) use consent::{Consent, ConsentCategory};
+pub(crate) use identity::{Identity, Known, Match, resolve};

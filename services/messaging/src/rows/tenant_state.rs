@@ -1,0 +1,20 @@
+//! Read model of tenants, from onboarding.
+
+use sea_orm::entity::prelude::*;
+
+/// A row of `tenant_state`.
+#[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "tenant_state")]
+pub(crate) struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub(crate) tenant_id: Uuid,
+    pub(crate) active: bool,
+    pub(crate) version: i64,
+}
+
+/// Joins: none, rows are put together by the units that need them.
+#[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
+pub(crate) enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+store::tenanted!(Entity);

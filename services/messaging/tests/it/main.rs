@@ -1,0 +1,16 @@
+//! Messaging through its own gRPC, over both databases, against the sandbox as Meta.
+
+#[cfg(test)]
+mod accepting;
+#[cfg(test)]
+mod conversations;
+#[cfg(test)]
+mod dispatching;
+#[cfg(test)]
+mod ingesting;
+#[cfg(test)]
+mod isolation;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod watching;

@@ -1,0 +1,29 @@
+//! Settings of onboarding.
+
+use serde::{Deserialize, Serialize};
+
+/// Settings of onboarding.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Region of new tenants that name none. One region is served today.
+    pub region: String,
+    /// Life of an invitation that names none, in seconds.
+    pub invitation_life_s: u32,
+    /// Life of the signup page's single-use state, in seconds.
+    pub state_life_s: u32,
+    /// Where Meta's dialog sends the browser back to. Empty where the page uses Meta's JavaScript SDK, as ours does: a code
+    /// that was got one way can't be exchanged the other.
+    pub redirect_url: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            region: "default".to_owned(),
+            invitation_life_s: 14 * 24 * 3_600,
+            state_life_s: 3_600,
+            redirect_url: String::new(),
+        }
+    }
+}

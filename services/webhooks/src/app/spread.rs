@@ -1,0 +1,74 @@
+//! Sorts pieces into those that have a place and those that have none, and publishes the former, each once.
+//!
+//! All of it is part of the caller's transaction: what is known, what was seen, the events.
+
+use std::collections::BTreeMap;
+
+use store::{Error, SystemTx, Uuid};
+
+use crate::domain::{
+    piece::Piece,
+    place::{Known, Place, Reason},
+};
+use crate::rows::{seen, waba};
+use crate::{events, rows};
+
+/// Pieces by whether they have a place, each in the order of the pieces.
+pub(crate) struct Sorted<'a> {
+    pub(crate) placed: Vec<(&'a Piece, Place)>,
+    pub(crate) left: Vec<(&'a Piece, Reason)>,
+}
+
+/// Sorts pieces by what is known of their WABAs and numbers now.
+pub(crate) async fn sort<'a>(tx: &SystemTx, pieces: &[&'a Piece]) -> Result<Sorted<'a>, Error> {
+    let known: Known = rows::known(tx, pieces).await?;
+    let (mut placed, mut left) = (Vec::new(), Vec::new());
+    for piece in pieces {
+        match known.place(piece, bus::MAX_BODY) {
+            Ok(place) => placed.push((*piece, place)),
+            Err(reason) => left.push((*piece, reason)),
+        }
+    }
+    Ok(Sorted { placed, left })
+}
+
+/// Publishes those that were not published before, and the word that a WABA was heard of; answers how many were new.
+pub(crate) async fn publish(tx: &SystemTx, placed: &[(&Piece, Place)]) -> Result<u64, Error> {
+    if placed.is_empty() {
+        return Ok(0);
+    }
+    let row = |(piece, place): &(&Piece, Place)| seen::Model {
+        tenant_id: place.tenant,
+        seen_key: piece.seen_key,
+        waba_id: place.waba,
+        received_us: piece.received_us,
+    };
+    let mut new = seen::first(tx, placed.iter().map(row).collect()).await?;
+    let mut told = Vec::with_capacity(new.len());
+    for (piece, place) in placed {
+        // Twice in one batch is once: the first takes the key.
+        if new.remove(&(place.tenant, piece.seen_key)) {
+            told.push(events::routed(tx, piece, place));
+        }
+    }
+    let count = u64::try_from(told.len()).unwrap_or(u64::MAX);
+    told.append(&mut heard(tx, placed).await?);
+    tx.publish_many(told).await?;
+    Ok(count)
+}
+
+/// The word that a WABA was heard of, once a claim: whoever sets the row's mark tells it.
+async fn heard(tx: &SystemTx, placed: &[(&Piece, Place)]) -> Result<Vec<store::Event>, Error> {
+    let mut proofs: BTreeMap<Uuid, (&Place, i64)> = BTreeMap::new();
+    for (piece, place) in placed.iter().filter(|(_, place)| place.proves) {
+        let (_, at) = proofs.entry(place.waba).or_insert((place, piece.received_us));
+        *at = piece.received_us.min(*at);
+    }
+    if proofs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let wabas: Vec<Uuid> = proofs.keys().copied().collect();
+    let told = waba::heard(tx, &wabas).await?;
+    let proof = |waba: &Uuid| proofs.get(waba).map(|(place, at)| events::heard(tx, place, *at));
+    Ok(told.iter().filter_map(proof).collect())
+}

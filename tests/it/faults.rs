@@ -1,0 +1,6 @@
+//! Not lost, not doubled: `dev` is killed again and again under load, and the sandbox's ledger is held against what
+//! callers were told (`SWITCHBOARD_FAULT_KILLS` kills, 6 by default; `SWITCHBOARD_FAULT_SEED` repeats a run).
+
+mod check;
+mod load;
+mod storm;

@@ -1,0 +1,24 @@
+//! Isolation: what is not yours does not exist, over gRPC and GraphQL, whatever is called and whoever calls.
+//!
+//! The suite walks the contracts' descriptors and the schema, so that a new method or field is attacked the day it
+//! appears, and fails until `fill.rs` can call it lawfully. It prints the matrix of methods × fields × callers.
+
+pub(crate) mod callers;
+mod fields;
+pub(crate) mod fill;
+mod matrix;
+mod methods;
+mod schema;
+mod seen;
+pub(crate) mod subject;
+pub(crate) mod world;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_method_answers_others_as_if_the_thing_never_was() {
+    methods::every_method().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_field_answers_others_as_if_the_thing_never_was() {
+    fields::every_field().await;
+}

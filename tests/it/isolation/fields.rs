@@ -1,0 +1,414 @@
+//! Every field of the public API, asked by everybody who must not see what it names (T1, T2, T3, T5, T12).
+//!
+//! As in `methods`: the same document and variables succeed for the rightful caller, and for all others an id of the
+//! victim's is answered as one that never was. Selections take all that a type has, so that nothing is left out by accident.
+
+use std::collections::BTreeSet;
+
+use futures::future::join_all;
+use serde_json::{Map, Value, json};
+
+use super::{
+    callers::Caller,
+    fill::{Fill, fill},
+    matrix::{Matrix, Verdict},
+    schema::{Field, Schema},
+    seen::still,
+    subject::Subject,
+    world::World,
+};
+
+/// Mutations that use up what they name: their controls come last, in this order.
+const LAST: [&str; 15] = [
+    "conversationTake",
+    "conversationPass",
+    "conversationRelease",
+    "messageCancel",
+    "templateEdit",
+    "templateDelete",
+    "personRoleUpdate",
+    "personRemove",
+    "apiKeyRevoke",
+    "onboardingRetryStep",
+    "onboardingCancel",
+    "onboardingSkipStep",
+    "tenantSuspend",
+    "tenantResume",
+    "onboardingUndo",
+];
+
+/// Fields that answer everybody who is signed in.
+const FOR_ALL: [&str; 2] = ["viewer", "errorExplanation"];
+
+/// Fields that refer to a thing beside the one that the mutation is about.
+const BESIDE: [&str; 3] = ["context_message_id", "waba_ids", "partner_id"];
+
+/// What an operator must not see in a tenant (T12).
+const NOT_FOR_THE_DESK: [&str; 14] = [
+    "message",
+    "message_meta",
+    "inbound",
+    "inbound_meta",
+    "scheduled",
+    "contact",
+    "conversation",
+    "customer",
+    "template",
+    "spare_template",
+    "key",
+    "email",
+    "inbound_words",
+    "message_words",
+];
+
+/// One root field, its document, and where ids go.
+#[derive(Debug, Clone)]
+struct Asked {
+    /// `waba`, or `node(Waba)`.
+    name: String,
+    field: String,
+    document: String,
+    is_mutation: bool,
+    /// Arguments, or fields of the input: name, kind, whether a list.
+    handles: Vec<(Field, &'static str)>,
+    plain: Vec<(Field, Fill)>,
+}
+
+/// Walks the schema.
+pub(super) async fn every_field() {
+    let world = World::build().await;
+    let schema = Schema::read(&world.api, &world.owner.bearer).await;
+    let mut matrix = Matrix::new("GraphQL fields");
+    let mut covered = BTreeSet::new();
+    let mut asked = Vec::new();
+    for (root, is_mutation) in [(&schema.query, false), (&schema.mutation, true)] {
+        for field in schema.fields(root) {
+            matrix.row(&field.name);
+            match documents(&schema, &field, is_mutation, &mut covered) {
+                Ok(documents) => asked.extend(documents),
+                Err(why) => matrix.fault(format!("{} can't be filled: {why}", field.name)),
+            }
+        }
+    }
+    for left in schema.everything().difference(&covered) {
+        matrix.fault(format!("no selection asks for {left}"));
+    }
+    let is_last = |one: &&Asked| LAST.contains(&one.field.as_str());
+    for one in asked.iter().filter(|one| !is_last(one)) {
+        let passed = world.ask_rightfully(one).await;
+        matrix.control(&one.name, passed);
+    }
+    let before = world.settled().await;
+    for one in &asked {
+        world.attack_field(one, &mut matrix).await;
+    }
+    let after = world.settled().await;
+    if before != after {
+        matrix
+            .fault(format!("something was done to the victim.\nbefore: {before}\nafter:  {after}"));
+    }
+    let mut last: Vec<&Asked> = asked.iter().filter(is_last).collect();
+    last.sort_by_key(|one| LAST.iter().position(|name| *name == one.field));
+    for one in last {
+        let passed = world.ask_rightfully(one).await;
+        matrix.control(&one.name, passed);
+    }
+    matrix.finish();
+}
+
+/// The documents of a root field: one, and of `node` and `nodes` one a kind of thing.
+fn documents(
+    schema: &Schema,
+    field: &Field,
+    is_mutation: bool,
+    covered: &mut BTreeSet<String>,
+) -> Result<Vec<Asked>, String> {
+    let selection = schema.selection(field, covered);
+    let input = field.arguments.iter().find(|argument| is_mutation && argument.name == "input");
+    let given = match input {
+        Some(input) => schema.inputs(input.written().trim_end_matches('!')),
+        None => field.arguments.clone(),
+    };
+    let (mut handles, mut plain) = (Vec::new(), Vec::new());
+    let mut many = Vec::new();
+    for one in given {
+        if matches!(field.name.as_str(), "node" | "nodes") {
+            many = schema.possible("Node");
+            handles.push((one, ""));
+            continue;
+        }
+        let unknown = || format!("how is `{}` filled? Say it in isolation/fill.rs", one.name);
+        match fill("", &field.name, &one.snake()).ok_or_else(unknown)? {
+            Fill::Id(kind) | Fill::Ids(kind) => handles.push((one, kind)),
+            Fill::Leave if one.must_be_given() => {
+                return Err(format!("`{}` must be given", one.name));
+            }
+            Fill::Leave => {}
+            filled @ (Fill::Own(_) | Fill::Is(_)) => plain.push((one, filled)),
+        }
+    }
+    let document = if let Some(input) = input {
+        format!(
+            "mutation($input: {}) {{ {}(input: $input) {selection} }}",
+            input.written(),
+            field.name
+        )
+    } else {
+        let given: Vec<&Field> =
+            handles.iter().map(|(one, _)| one).chain(plain.iter().map(|(one, _)| one)).collect();
+        let declared: Vec<String> =
+            given.iter().map(|one| format!("${}: {}", one.name, one.written())).collect();
+        let passed: Vec<String> = given.iter().map(|one| format!("{0}: ${0}", one.name)).collect();
+        let (declared, passed) = if given.is_empty() {
+            (String::new(), String::new())
+        } else {
+            (format!("({})", declared.join(", ")), format!("({})", passed.join(", ")))
+        };
+        format!("query{declared} {{ {}{passed} {selection} }}", field.name)
+    };
+    let asked = Asked {
+        name: field.name.clone(),
+        field: field.name.clone(),
+        document,
+        is_mutation,
+        handles,
+        plain,
+    };
+    if many.is_empty() {
+        return Ok(vec![asked]);
+    }
+    many.into_iter()
+        .map(|kind| {
+            let kind = kind_of(&kind)?;
+            let mut asked = asked.clone();
+            asked.name = format!("{}({kind})", asked.field);
+            for handle in &mut asked.handles {
+                handle.1 = kind;
+            }
+            Ok(asked)
+        })
+        .collect()
+}
+
+fn kind_of(type_name: &str) -> Result<&'static str, String> {
+    Ok(match type_name {
+        "Tenant" => "tenant",
+        "Onboarding" => "onboarding",
+        "Waba" => "waba",
+        "Number" => "number",
+        "Template" => "template",
+        "Message" => "message",
+        "Contact" => "contact",
+        "Conversation" => "conversation",
+        other => return Err(format!("nodes may be a {other}, of which the suite has none")),
+    })
+}
+
+impl Asked {
+    /// The variables about a subject's things, with another id in one place.
+    fn variables(&self, own: &Subject, instead: Option<(&str, &str)>) -> Value {
+        let mut given = Map::new();
+        for (field, kind) in &self.handles {
+            let id = instead
+                .filter(|(name, _)| *name == field.name)
+                .map_or_else(|| own.get(kind), |(_, id)| id);
+            given.insert(field.name.clone(), if field.is_list() { json!([id]) } else { json!(id) });
+        }
+        for (field, filled) in &self.plain {
+            let value = match filled {
+                Fill::Own(kind) => json!(own.get(kind)),
+                // Unique values are made anew for each request.
+                Fill::Is(_) => match fill("", &self.field, &field.snake()) {
+                    Some(Fill::Is(value)) => value,
+                    other => panic!("{other:?} for {}", field.name),
+                },
+                other => panic!("{other:?} for {}", field.name),
+            };
+            given.insert(field.name.clone(), value);
+        }
+        if self.is_mutation { json!({"input": given}) } else { Value::Object(given) }
+    }
+}
+
+/// What came of a request.
+struct Told {
+    body: Value,
+    /// The field's own data.
+    data: Value,
+    codes: Vec<String>,
+}
+
+impl Told {
+    fn user_errors(&self) -> usize {
+        self.data.get("userErrors").and_then(Value::as_array).map_or(0, Vec::len)
+    }
+
+    fn is_denied(&self) -> bool {
+        !self.codes.is_empty() && self.codes.iter().all(|code| code == "PERMISSION_DENIED")
+    }
+
+    /// Everything but what differs anyhow, without the id that was asked with.
+    fn still(&self, id: &str) -> String {
+        still(&self.body).to_string().replace(id, "<id>")
+    }
+
+    fn raw(&self, id: &str) -> String {
+        let body = self.body.to_string();
+        if id.is_empty() { body } else { body.replace(id, "<id>") }
+    }
+}
+
+impl World {
+    async fn ask(&self, bearer: &str, asked: &Asked, variables: Value) -> Told {
+        let body = self
+            .api
+            .try_graphql(bearer, &asked.document, variables)
+            .await
+            .expect("the gateway answers JSON");
+        let data = body.pointer(&format!("/data/{}", asked.field)).cloned().unwrap_or_default();
+        let errors = body.get("errors").and_then(Value::as_array).into_iter().flatten();
+        let code = |error: &Value| {
+            error.pointer("/extensions/code").and_then(Value::as_str).unwrap_or("none").to_owned()
+        };
+        Told { codes: errors.map(code).collect(), data, body }
+    }
+
+    /// The owner or, where it is the desk's, the operator.
+    async fn ask_rightfully(&self, asked: &Asked) -> Result<(), String> {
+        let mut whys = Vec::new();
+        for caller in [&self.owner, &self.operator] {
+            if asked.field == "conversationPass" || asked.field == "conversationRelease" {
+                // By who holds it.
+                let input = json!({"conversationId": self.victim.get("conversation")});
+                self.mutate(&self.owner.bearer, "conversationTake", "conversation { id }", input)
+                    .await;
+            }
+            let told = self.ask(&caller.bearer, asked, asked.variables(&self.victim, None)).await;
+            let nothing =
+                told.data.is_null() || told.data == json!([null]) || told.user_errors() > 0;
+            if told.codes.is_empty() && !nothing {
+                return Ok(());
+            }
+            whys.push(format!("{}: {}", caller.name, told.body));
+        }
+        Err(whys.join("; "))
+    }
+
+    async fn attack_field(&self, asked: &Asked, matrix: &mut Matrix) {
+        let cells = self.attackers.iter().map(async |caller| {
+            let mut cells = Vec::new();
+            cells.extend(
+                self.own_field(asked, caller)
+                    .await
+                    .map(|verdict| ("its own".to_owned(), caller.name, verdict)),
+            );
+            for (field, kind) in &asked.handles {
+                let verdict = self.field_cell(asked, caller, field, kind).await;
+                cells.push((field.name.clone(), caller.name, verdict));
+            }
+            cells
+        });
+        for (field, caller, verdict) in join_all(cells).await.into_iter().flatten() {
+            matrix.cell(&asked.name, &field, caller, verdict);
+        }
+    }
+
+    /// The caller about its own things: answered, or denied. Others' never stand in it.
+    async fn own_field(&self, asked: &Asked, caller: &Caller) -> Option<Verdict> {
+        let has_all = asked.handles.iter().all(|(_, kind)| caller.own.has(kind));
+        if !has_all || LAST.contains(&asked.field.as_str()) || caller.name == self.operator.name {
+            return None;
+        }
+        let told = self.ask(&caller.bearer, asked, asked.variables(&caller.own, None)).await;
+        let raw = told.raw("");
+        Some(if let Some(mark) = self.hidden(caller).into_iter().find(|mark| raw.contains(mark)) {
+            Err(format!("sees {mark}: {raw}"))
+        } else if told.is_denied() {
+            Ok("denied")
+        } else if caller.is_blind
+            && !FOR_ALL.contains(&asked.field.as_str())
+            && !told.data.is_null()
+            && told.user_errors() == 0
+        {
+            Err(format!("was answered without a permission: {raw}"))
+        } else if !caller.is_blind && !told.codes.is_empty() {
+            Err(format!("fails with its own things: {raw}"))
+        } else {
+            Ok(if caller.is_blind { "nothing" } else { "works" })
+        })
+    }
+
+    async fn field_cell(
+        &self,
+        asked: &Asked,
+        caller: &Caller,
+        field: &Field,
+        kind: &str,
+    ) -> Verdict {
+        let mut own = self.victim.clone();
+        for (kind, id) in caller.own.all() {
+            own.set(kind, id);
+        }
+        let (foreign, never) = (self.victim.get(kind).to_owned(), self.never_was(kind));
+        if caller.name == self.operator.name {
+            if asked.is_mutation {
+                // The desk's own mutations are its to use; a tenant's are denied before any lookup.
+                let told = self
+                    .ask(&caller.bearer, asked, asked.variables(&own, Some((&field.name, &never))))
+                    .await;
+                return if told.is_denied() || told.user_errors() > 0 {
+                    Ok("denied")
+                } else {
+                    Ok("the desk's")
+                };
+            }
+            let told = self.ask(&caller.bearer, asked, asked.variables(&own, None)).await;
+            let raw = told.raw(&foreign);
+            let seen = NOT_FOR_THE_DESK.iter().find(|kind| raw.contains(self.victim.get(kind)));
+            return seen
+                .map_or(Ok(if told.is_denied() { "denied" } else { "no content" }), |kind| {
+                    Err(format!("sees the {kind}: {raw}"))
+                });
+        }
+        let told = self
+            .ask(&caller.bearer, asked, asked.variables(&own, Some((&field.name, &foreign))))
+            .await;
+        let wanted = self
+            .ask(&caller.bearer, asked, asked.variables(&own, Some((&field.name, &never))))
+            .await;
+        let raw = told.raw(&foreign);
+        let clear = |code: &String| {
+            !matches!(code.as_str(), "INTERNAL" | "UNAVAILABLE" | "none" | "DEADLINE_EXCEEDED")
+        };
+        let is_object = asked.is_mutation && !BESIDE.contains(&field.snake().as_str());
+        if told.still(&foreign) != wanted.still(&never) {
+            Err(format!(
+                "differs from an id that never was:\n      {raw}\n      {}",
+                wanted.raw(&never)
+            ))
+        } else if let Some(mark) = self.hidden(caller).into_iter().find(|mark| raw.contains(mark)) {
+            Err(format!("sees {mark}: {raw}"))
+        } else if !told.codes.iter().all(clear) {
+            Err(format!("no clear answer: {raw}"))
+        } else if is_object && told.codes.is_empty() && told.user_errors() == 0 {
+            Err(format!("was done: {raw}"))
+        } else {
+            Ok(if told.is_denied() {
+                "denied"
+            } else if told.codes.is_empty() && told.user_errors() == 0 {
+                "absent"
+            } else {
+                "refused"
+            })
+        }
+    }
+
+    /// Marks of what this caller must not see.
+    fn hidden(&self, caller: &Caller) -> Vec<&str> {
+        if caller.principal() == self.operator.principal() {
+            Vec::new()
+        } else {
+            self.marks(caller)
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! End to end: the real binary as processes, the sandbox as Meta, over HTTP alone.
+
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod main_job;
+#[cfg(test)]
+mod production;
+#[cfg(test)]
+mod support;

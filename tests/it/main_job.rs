@@ -1,0 +1,64 @@
+//! The main job on the embedded wiring, and each place where it must be seen to break.
+
+use serde_json::{Value, json};
+
+use super::support::{Dev, process::run, text};
+
+#[tokio::test]
+async fn tour_holds_on_an_empty_folder() {
+    let dev = Dev::start().await;
+    let (code, out) = run(&["tour", "--dev-json", dev.path().to_str().unwrap()]).await;
+    assert_eq!(code, 0, "{out}\n--- dev:\n{}", dev.log());
+    assert!(out.contains("steps hold"), "{out}");
+}
+
+#[tokio::test]
+async fn second_start_finds_what_the_first_one_made() {
+    let mut dev = Dev::start().await;
+    let first = dev.json.clone();
+    assert!(dev.terminate().await, "{}", dev.log());
+    dev.up().await;
+    for same in [
+        "/operator/password",
+        "/tenants/0/id",
+        "/tenants/0/api_key",
+        "/tenants/0/waba/meta_id",
+        "/tenants/1/number/id",
+    ] {
+        assert_eq!(text(&first, same), text(&dev.json, same), "{same}");
+    }
+    let operator = dev.api().operator().await;
+    let tenants =
+        dev.api().graphql(&operator, "{ tenants(first: 50) { nodes { id } } }", json!({})).await;
+    assert_eq!(
+        tenants.pointer("/tenants/nodes").and_then(Value::as_array).map(Vec::len),
+        Some(2),
+        "{tenants}"
+    );
+}
+
+#[tokio::test]
+async fn tour_stops_where_status_webhooks_are_lost() {
+    stops_at("It is delivered", "PUT", "/settings", json!({"lose_status_webhooks": true})).await;
+}
+
+#[tokio::test]
+async fn tour_stops_where_the_template_is_rejected() {
+    let settings = json!({"template_review": "reject", "reject_reason": "INVALID_FORMAT"});
+    stops_at("Meta approves it", "PUT", "/settings", settings).await;
+}
+
+#[tokio::test]
+async fn tour_stops_where_the_window_is_said_to_be_closed() {
+    let fault = json!({"operation": "messages", "action": {"error": {"code": 131_047}}});
+    stops_at("Meta accepts the answer", "POST", "/faults", fault).await;
+}
+
+/// Tells the sandbox to misbehave once the house stands, and asserts that the tour fails at that very step.
+async fn stops_at(step: &str, method: &str, path: &str, body: Value) {
+    let dev = Dev::start().await;
+    dev.api().control(method, path, &body).await;
+    let (code, out) = run(&["tour", "--dev-json", dev.path().to_str().unwrap()]).await;
+    assert_ne!(code, 0, "{out}");
+    assert!(out.contains(&format!("{step} … FAILED")), "wanted it to stop at «{step}»:\n{out}");
+}
