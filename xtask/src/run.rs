@@ -25,7 +25,9 @@ pub(crate) fn program(name: impl AsRef<OsStr>) -> Command {
     // What cargo told this process about its own package would tell the inner cargo's build scripts that something changed.
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+        // `CARGO` goes with them: cargo's plug-ins read from it and a missing `CARGO_PKG_NAME` that they were called as `cargo <plug-in>`.
+        if text == "CARGO" || text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_")
+        {
             command.env_remove(&name);
         }
     }
