@@ -22,14 +22,10 @@ use crate::world::World;
 
 use super::access::{self, check_account};
 use super::error::GraphError;
+use super::message_pricing::{PER_MESSAGE_FROM_US, pricing};
 use super::message_rules::{self, Parsed};
 use super::request::Call;
 use super::{Answer, Reply, Work, success, template_fill};
-
-/// From here on each message is charged by itself: 2025-07-01.
-const PER_MESSAGE_FROM_US: i64 = 1_751_328_000_000_000;
-/// From here on service messages and utility templates inside the window are charged: 2026-10-01.
-const SERVICE_CHARGED_FROM_US: i64 = 1_790_812_800_000_000;
 
 /// `/{number}/messages` and `/{number}/marketing_messages`.
 pub(crate) async fn send(work: Work<'_>, number_id: &str) -> Answer {
@@ -469,21 +465,6 @@ fn category(passed: &Passed) -> &'static str {
         Some(_) => "utility",
         None => "service",
     }
-}
-
-fn pricing(category: &str, open: bool, free_entry: bool, now_us: i64) -> Value {
-    if now_us < PER_MESSAGE_FROM_US {
-        return json!({"billable": true, "pricing_model": "CBP", "category": category});
-    }
-    let in_window = category == "service" || (category == "utility" && open);
-    let kind = if free_entry {
-        "free_entry_point"
-    } else if in_window && now_us < SERVICE_CHARGED_FROM_US {
-        "free_customer_service"
-    } else {
-        "regular"
-    };
-    json!({"billable": kind == "regular", "pricing_model": "PMP", "type": kind, "category": category})
 }
 
 /// Only links of this machine are fetched: a test's message must not reach the outside.
