@@ -18,8 +18,8 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// Proxies before us that we trust to tell the client's address (AUTH-16); absent: rules by network are off.
     pub trusted_hops: Option<usize>,
-    /// Where the page of each error reason is; the reason is added as a fragment.
-    pub docs_url: String,
+    /// Where the page of each error reason is, when it is not our own `/errors`; the reason is added as a fragment.
+    pub docs_url: Option<String>,
     /// Limits of GraphQL.
     pub graphql: GraphqlLimits,
     /// Limits of sockets.
@@ -34,7 +34,7 @@ impl Default for Config {
             public_url: "http://127.0.0.1:8080".to_owned(),
             allowed_origins: Vec::new(),
             trusted_hops: None,
-            docs_url: concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/errors.md").to_owned(),
+            docs_url: None,
             graphql: GraphqlLimits::default(),
             socket: SocketLimits::default(),
             key_cache_seconds: 60,
@@ -177,7 +177,7 @@ impl Settings {
             socket: config.socket,
             key_cache: Duration::from_secs(config.key_cache_seconds),
             public_url: own_origin.clone(),
-            docs_url: config.docs_url.clone(),
+            docs_url: config.docs_url.clone().unwrap_or_else(|| format!("{own_origin}/errors")),
             own_origin,
             allowed_origins: config.allowed_origins.clone(),
             tls,

@@ -19,6 +19,7 @@ mod house;
 mod oauth;
 mod onboarding_page;
 mod pages;
+mod reasons;
 mod refusal;
 mod request;
 
@@ -36,6 +37,7 @@ use tokio_util::task::TaskTracker;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 pub use config::{Config, ConfigError, GraphqlLimits, SocketLimits};
+pub use reasons::{REASONS, Reason};
 
 use crate::bearer::Bearer;
 use crate::config::Settings;

@@ -10,15 +10,20 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
+use meta::error::{Explanation, Mender};
 use serde_json::json;
 
 use crate::auth_routes::json_response;
 use crate::config::Settings;
 use crate::house::House;
+use crate::reasons::{REASONS, Reason};
 use crate::request::{About, Failure, wants_page};
 
 pub(crate) fn routes() -> Router<Arc<House>> {
-    Router::new().route("/", get(index)).route("/assets/{name}", get(asset))
+    Router::new()
+        .route("/", get(index))
+        .route("/errors", get(errors))
+        .route("/assets/{name}", get(asset))
 }
 
 #[derive(Template)]
@@ -41,6 +46,48 @@ struct Notice<'a> {
     request_id: &'a str,
 }
 
+/// What every error means.
+#[derive(Template)]
+#[template(path = "errors.html")]
+struct Errors {
+    reasons: &'static [Reason],
+    codes: Vec<MetaCode>,
+}
+
+/// A row of Meta's table, in words.
+struct MetaCode {
+    anchor: String,
+    code: String,
+    title: &'static str,
+    cause: &'static str,
+    mender: &'static str,
+    remedy: &'static str,
+}
+
+impl MetaCode {
+    fn of(row: &'static Explanation) -> Self {
+        let code = match row.subcode {
+            Some(subcode) => format!("{}.{subcode}", row.code),
+            None if row.last > row.code => format!("{}–{}", row.code, row.last),
+            None => row.code.to_string(),
+        };
+        let mender = match row.mender {
+            Mender::Tenant => "the business",
+            Mender::Operator => "the operator",
+            Mender::Meta => "Meta",
+            Mender::Customer => "the customer",
+        };
+        let anchor = format!("meta-{}", code.replace(['.', '–'], "-"));
+        Self { anchor, code, title: row.title, cause: row.cause, mender, remedy: row.remedy }
+    }
+}
+
+/// The page that `docsUrl` leads to.
+async fn errors() -> Response {
+    let codes = meta::error::all().iter().map(MetaCode::of).collect();
+    page(StatusCode::OK, &Errors { reasons: &REASONS, codes })
+}
+
 /// Where sockets are, as a URL.
 fn socket_url(settings: &Settings) -> String {
     let base = settings.public_url.strip_prefix("http").unwrap_or_default();
@@ -61,6 +108,7 @@ async fn index(State(house): State<Arc<House>>, headers: HeaderMap) -> Response 
         "sign_in": format!("{base}/auth/sign-in"),
         "token": format!("{base}/oauth/token"),
         "jwks": format!("{base}/.well-known/jwks.json"),
+        "errors": house.settings.docs_url,
     }))
 }
 

@@ -19,6 +19,19 @@ const LONGER: [(&str, &str); 0] = [];
 const RULES: [&str; 9] = ["AUTH", "DATA", "DEL", "IN", "ISO", "OUT", "OVL", "SEC", "SUP"];
 const RULES_FILE: &str = "docs/develop/rules.md";
 
+/// Where every reason of an error is explained, and the files whose words in capitals are reasons.
+const REASONS_FILE: &str = "gateway/src/reasons.rs";
+const ANSWERING: [&str; 8] = [
+    "/src/error.rs",
+    "/src/api/admin.rs",
+    "crates/server/src/layer.rs",
+    "crates/server/src/watch.rs",
+    "gateway/src/auth_routes.rs",
+    "gateway/src/bearer.rs",
+    "gateway/src/graphql/execute.rs",
+    "gateway/src/graphql/socket.rs",
+];
+
 /// A domain is pure, and its matches name every variant.
 const DOMAIN_HEAD: &str = "#![deny(clippy::wildcard_enum_match_arm)]";
 const NOT_IN_DOMAIN: [&str; 5] = ["sea_orm", "tonic::", "tokio::", "async fn", ".await"];
@@ -40,6 +53,7 @@ pub(crate) fn check() -> Result<Findings> {
         cited.extend(rule_ids(&read(&path)?).into_iter().map(|id| (id, relative(&path))));
     }
     findings.extend(domains(&top)?);
+    findings.extend(reasons(&top)?);
     let known = rule_ids(&std::fs::read_to_string(top.join(RULES_FILE)).unwrap_or_default());
     findings.extend(
         cited
@@ -48,6 +62,47 @@ pub(crate) fn check() -> Result<Findings> {
             .map(|(id, file)| format!("{file}: {id} does not stand in {RULES_FILE}")),
     );
     Ok(findings)
+}
+
+/// Every reason that an error can carry stands in the one table that users read, and no other does.
+fn reasons(top: &Path) -> Result<Findings> {
+    let explained = quoted_words(&read(&top.join(REASONS_FILE))?);
+    let mut answered = BTreeMap::<String, String>::new();
+    let mut findings = Findings::new();
+    for path in ["services", "gateway/src", "crates"]
+        .iter()
+        .flat_map(|folder| files(&top.join(folder), ".rs"))
+    {
+        let (text, name) = (read(&path)?, relative(&path));
+        if name == REASONS_FILE {
+            continue;
+        }
+        let errors = ANSWERING.iter().any(|ending| name.ends_with(ending));
+        for word in quoted_words(before_tests(&text)) {
+            if errors && !explained.contains(&word) {
+                findings
+                    .push(format!("{name}: the reason {word} does not stand in {REASONS_FILE}"));
+            }
+            answered.insert(word, name.clone());
+        }
+    }
+    findings.extend(
+        explained
+            .iter()
+            .filter(|word| !answered.contains_key(*word))
+            .map(|word| format!("{REASONS_FILE}: nothing answers {word}")),
+    );
+    Ok(findings)
+}
+
+/// Words like `TEMPLATE_EXISTS` between quotes.
+fn quoted_words(text: &str) -> BTreeSet<String> {
+    text.split('"')
+        .filter(|word| {
+            word.contains('_') && word.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+        })
+        .map(str::to_owned)
+        .collect()
 }
 
 /// One source file, by its name from the root and its text.

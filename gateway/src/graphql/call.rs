@@ -128,7 +128,7 @@ impl Call {
 
     /// Where the page about a reason is.
     pub(crate) fn docs_of(&self, reason: &str) -> String {
-        format!("{}#{}", self.services.house.settings.docs_url, reason.to_lowercase())
+        format!("{}#{}", self.services.house.settings.docs_url, crate::reasons::anchor(reason))
     }
 
     /// A link of ours.

@@ -283,14 +283,22 @@ async fn what_the_caller_can_mend_stands_in_the_payload() {
         Err::<messaging::SendMessageResponse, _>(status.build())
     });
     let data = gateway.data(&gateway.token(), SEND, send_input()).await;
-    let docs =
-        "https://github.com/switchboard-bsp/switchboard/blob/main/docs/errors.md#window_closed";
+    let docs = "http://127.0.0.1:8080/errors#window_closed";
     assert_eq!(
         data["messageSend"],
         json!({ "message": null, "userErrors": [{
             "code": "WINDOW_CLOSED", "field": ["input", "content", "text", "previewUrl"],
             "message": "not now", "docsUrl": docs, "retryAt": "2026-11-23T09:31:00Z" }] })
     );
+}
+
+#[tokio::test]
+async fn the_page_that_an_error_names_explains_it() {
+    let page = Gateway::start().await.get("/errors", &[]).await;
+    assert_eq!(page.status, 200);
+    for place in ["id=\"window_closed\"", "Send a template.", "id=\"meta-131047\""] {
+        assert!(page.text.contains(place), "{place} is missing");
+    }
 }
 
 #[rstest]

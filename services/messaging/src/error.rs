@@ -122,8 +122,7 @@ impl Error {
         match self {
             Self::NotFound(thing) => (Code::NotFound, thing.reason()),
             Self::Invalid(_) => (Code::InvalidArgument, "INVALID_MESSAGE"),
-            Self::Cursor(CursorError::Invalid) => (Code::InvalidArgument, "CURSOR_INVALID"),
-            Self::Cursor(CursorError::Expired) => (Code::InvalidArgument, "CURSOR_EXPIRED"),
+            Self::Cursor(_) => (Code::InvalidArgument, "PAGE_TOKEN_INVALID"),
             Self::WindowClosed => (Code::FailedPrecondition, "WINDOW_CLOSED"),
             Self::OptedOut(_) => (Code::FailedPrecondition, "OPTED_OUT"),
             Self::Template { .. } => (Code::FailedPrecondition, "TEMPLATE_NOT_SENDABLE"),
@@ -138,15 +137,10 @@ impl Error {
                 (Code::InvalidArgument, "INVALID_HOLDER")
             }
             Self::Meta(_) => (Code::FailedPrecondition, "META_REFUSED"),
-            Self::Graph(_) => (Code::Unavailable, "META_UNREACHABLE"),
-            Self::Store(error) => match error.class() {
-                store::Class::Unavailable => (Code::Unavailable, "STORE_UNAVAILABLE"),
-                store::Class::Exhausted => (Code::ResourceExhausted, "STORE_BUSY"),
-                store::Class::KeyInProgress => (Code::Aborted, "IDEMPOTENCY_KEY_IN_PROGRESS"),
-                store::Class::KeyReused => (Code::InvalidArgument, "IDEMPOTENCY_KEY_REUSED"),
-                store::Class::Conflict => (Code::Aborted, "CONFLICT"),
-                store::Class::Internal => (Code::Internal, "INTERNAL"),
-            },
+            Self::Graph(_) => (Code::Unavailable, "META_UNAVAILABLE"),
+            Self::Store(error) => {
+                (Code::from_i32(error.class().grpc_code()), error.class().reason())
+            }
         }
     }
 
