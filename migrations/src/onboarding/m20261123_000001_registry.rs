@@ -206,7 +206,7 @@ async fn vault(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         manager,
         SERVICE,
         table("credential", columns, &["tenant_id", "id"]),
-        OF_TENANT,
+        OF_WABA,
     )
     .await?;
     schema::index(manager, "credential", &["tenant_id", "onboarding_id"]).await?;

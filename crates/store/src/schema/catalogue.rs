@@ -31,7 +31,6 @@ const SYSTEM_TABLES: &[&str] = &[
     "readmodel",
     "bus_log",
     "person",
-    "credential",
     "factor",
     "session",
     "refresh_token",
@@ -42,6 +41,8 @@ const SYSTEM_TABLES: &[&str] = &[
     "partner",
     "rate_card",
 ];
+/// One that other services have too, as a table of their tenants: identity's holds passwords.
+const IDENTITYS: (&str, &str) = ("identity", "credential");
 /// What a role may be granted on a table; never TRUNCATE, REFERENCES or TRIGGER.
 const ROWS: [&str; 4] = ["DELETE", "INSERT", "SELECT", "UPDATE"];
 
@@ -110,6 +111,11 @@ impl Catalogue<'_> {
         let statement = Statement::from_string(DbBackend::Postgres, text);
         let rows = self.db.query_all_raw(statement).await.map_err(failed)?;
         crate::raw::read(&rows)
+    }
+
+    /// Whether the list of ISO-4 names this table of this service.
+    fn is_system(&self, table: &str) -> bool {
+        SYSTEM_TABLES.contains(&table) || (self.names.schema(), table) == IDENTITYS
     }
 
     fn fault(&mut self, text: String) {
@@ -184,7 +190,7 @@ impl Catalogue<'_> {
         if !table.guarded || !table.forced {
             self.fault(format!("{name} lacks FORCE ROW LEVEL SECURITY"));
         }
-        let listed = SYSTEM_TABLES.contains(&name.as_str());
+        let listed = self.is_system(name);
         if !table.tenant && !listed {
             self.fault(format!("{name} has no tenant_id and ISO-4 does not name it"));
         }
@@ -279,7 +285,7 @@ impl Catalogue<'_> {
             let lawful = key.detail.split(',').next() == Some("tenant_id")
                 || key.detail == "id"
                 || index.starts_with("iso5_")
-                || SYSTEM_TABLES.contains(&table);
+                || self.is_system(table);
             if !lawful {
                 self.fault(format!("unique key {index} of {table} starts with ({})", key.detail));
             }
@@ -296,7 +302,7 @@ impl Catalogue<'_> {
         );
         for key in self.rows::<Named>(&text).await? {
             let (table, name) = key.subject.split_once(' ').unwrap_or_default();
-            if key.detail != "tenant_id,tenant_id" && !SYSTEM_TABLES.contains(&table) {
+            if key.detail != "tenant_id,tenant_id" && !self.is_system(table) {
                 self.fault(format!("foreign key {name} of {table} does not start with tenant_id"));
             }
         }
@@ -346,8 +352,7 @@ impl Catalogue<'_> {
         for grant in self.rows::<Named>(&text).await? {
             let (name, role) = grant.subject.split_once(' ').unwrap_or_default();
             let table = tables.iter().find(|table| table.name == name);
-            let of_tenants =
-                table.is_some_and(|table| table.tenant && !SYSTEM_TABLES.contains(&name));
+            let of_tenants = table.is_some_and(|table| table.tenant && !self.is_system(name));
             let allowed: &[&str] = if role == self.names.scoped() && of_tenants {
                 &ROWS
             } else if role == self.names.scoped() && APPEND_ONLY.contains(&name) {

@@ -22,6 +22,7 @@ async fn a_migrated_schema_has_no_faults_and_migrating_again_changes_nothing(
 #[rstest]
 #[case::not_forced("ALTER TABLE sample.note NO FORCE ROW LEVEL SECURITY", "FORCE")]
 #[case::no_tenant("CREATE TABLE sample.stray (id uuid)", "no tenant_id")]
+#[case::another_services_name("CREATE TABLE sample.credential (id uuid)", "no tenant_id")]
 #[case::optional_tenant(
     "ALTER TABLE sample.state DROP CONSTRAINT state_pkey; \
      ALTER TABLE sample.state ALTER tenant_id DROP NOT NULL",

@@ -27,7 +27,8 @@ pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-tenanted!(Entity);
+// A token belongs to no WABA before its saga's claim, like the saga itself.
+tenanted!(Entity, waba);
 
 /// The token that a saga exchanged.
 pub(crate) async fn of_saga(tx: &ScopedTx, saga: Uuid) -> Result<Option<Model>, Error> {
