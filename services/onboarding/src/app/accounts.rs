@@ -2,7 +2,10 @@
 //!
 //! Two tenants can never hold one WABA: a partial unique index over active claims decides, and its loser learns no more
 //! than that the account cannot be claimed (ISO-5). A tenant that signs up again adopts its own claim with a new token;
-//! a WABA that is live stays live meanwhile.
+//! a WABA that is live stays live meanwhile. While its claim is being taken back, the next one waits: what is undone at
+//! Meta must not be what the next one has just done there.
+
+use std::time::Duration;
 
 use auth::Acting;
 use kernel::id::{OnboardingId, TenantId};
@@ -15,13 +18,31 @@ use super::{
     steps,
 };
 use crate::{
-    domain::{account::Standing, step::Step},
+    domain::{
+        account::Standing,
+        step::{State, Step},
+    },
     events::{self, Deed},
-    rows::{credential, portfolio, saga::Saga, waba},
+    rows::{
+        credential, portfolio,
+        saga::{self, Saga},
+        waba,
+    },
 };
 
 /// What the loser of a claim hears; it names nobody.
 const CANNOT_BE_CLAIMED: &str = "this WhatsApp account cannot be claimed; contact your provider";
+
+/// What is shown meanwhile.
+const LEAVING: &str = "an earlier onboarding of this account is being taken back";
+
+/// Who has a WABA after a claim.
+enum Claim {
+    Ours(Box<waba::Model>),
+    /// Ours by a saga that is being taken back.
+    Leaving,
+    Foreign,
+}
 
 /// Claims the proven WABA for the saga's tenant.
 pub(crate) async fn claim(app: &App, acting: &Acting, saga: &Saga) -> Result<Option<Saga>, Error> {
@@ -39,23 +60,28 @@ pub(crate) async fn claim(app: &App, acting: &Acting, saga: &Saga) -> Result<Opt
     };
     let (facts, at_us) = (&facts, app.wall.now().as_micros());
     settle::end_with(app, acting, id, step, |tx: ScopedTx, mut saga| async move {
-        let Some(row) = hold(&tx, &saga, facts, environment.as_str()).await? else {
-            tx.publish(refused(&tx, &saga, at_us)).await?;
-            return Ok((saga, Outcome::Person(Trouble::ours(CANNOT_BE_CLAIMED))));
-        };
-        saga.row.waba_id = Some(row.waba_id);
+        match hold(&tx, &saga, facts, environment.as_str()).await? {
+            Claim::Ours(row) => saga.row.waba_id = Some(row.waba_id),
+            Claim::Leaving => {
+                return Ok((saga, Outcome::Wait(Duration::from_secs(1), LEAVING.to_owned())));
+            }
+            Claim::Foreign => {
+                tx.publish(refused(&tx, &saga, at_us)).await?;
+                return Ok((saga, Outcome::Person(Trouble::ours(CANNOT_BE_CLAIMED))));
+            }
+        }
         Ok((saga, Outcome::Done(String::new())))
     })
     .await
 }
 
-/// The rows of a claim: portfolio, WABA, and the token bound to it. `None` where another tenant holds the WABA.
+/// The rows of a claim: portfolio, WABA, and the token bound to it.
 async fn hold(
     tx: &ScopedTx,
     saga: &Saga,
     facts: &WabaFacts,
     environment: &str,
-) -> Result<Option<waba::Model>, Error> {
+) -> Result<Claim, Error> {
     let portfolio_id =
         portfolio::find_or_make(tx, &facts.portfolio_id, &facts.portfolio_name).await?;
     let now_us = tx.now().as_micros();
@@ -90,7 +116,13 @@ async fn hold(
         tx.publish(events::waba_changed(tx, &fresh)).await?;
         fresh
     } else {
-        let Some(before) = waba::by_meta_id(tx, &facts.id).await? else { return Ok(None) };
+        let Some(before) = waba::by_meta_id(tx, &facts.id).await? else {
+            return Ok(Claim::Foreign);
+        };
+        let holder = saga::get(tx, before.onboarding_id).await?;
+        if holder.map(|holder| holder.state()).transpose()? == Some(State::Undoing) {
+            return Ok(Claim::Leaving);
+        }
         let after = waba::Model {
             name: fresh.name,
             currency: fresh.currency,
@@ -111,7 +143,7 @@ async fn hold(
         waba::save(tx, &before, after).await?
     };
     credential::bind(tx, saga.row.id, row.waba_id, row.credential_generation).await?;
-    Ok(Some(row))
+    Ok(Claim::Ours(Box::new(row)))
 }
 
 /// A claim that was refused stands in both audit logs, without a word on who holds the WABA.

@@ -2,7 +2,7 @@
 //! it stood: a step is `undone` only after its undo.
 //!
 //! What a newer saga of the same WABA holds is not this one's to take back, and what an older one had live goes back to
-//! that one.
+//! that one. The last to leave a WABA takes back what the sagas before it left there.
 
 use std::time::Duration;
 
@@ -30,6 +30,9 @@ use crate::{
     },
 };
 
+/// What remains of a registration: no call turns two-step verification off.
+const PIN_STAYS: &str = "deregistered; the number keeps its two-step PIN until the business turns it off in WhatsApp Manager";
+
 /// The last step that was, or may have been, done and is not undone yet: the one that the saga stands at counts too,
 /// since a try of it may have reached Meta.
 fn last(saga: &Saga) -> Result<Option<Step>, Error> {
@@ -47,11 +50,11 @@ pub(crate) async fn undo_next(
 ) -> Result<Option<Saga>, Error> {
     let step = last(saga)?;
     let undone = match step.and_then(Step::undo) {
-        None => Ok(()),
+        None => Ok(Vec::new()),
         Some(undo) => outside(app, acting, saga, undo).await?,
     };
     match undone {
-        Ok(()) => finish(app, acting, saga, step).await,
+        Ok(deregistered) => finish(app, acting, saga, step, &deregistered).await,
         Err(fault) => {
             let least = match &fault {
                 Fault::Passing(_, least) => *least,
@@ -62,41 +65,72 @@ pub(crate) async fn undo_next(
     }
 }
 
-/// What the undo asks of Meta; nothing where the token or the WABA is not this saga's any more.
+/// What a WABA still has of ours, for the saga that holds it.
+struct Left {
+    /// Numbers that are to be deregistered.
+    numbers: Vec<String>,
+    /// An older saga is live on it beside this one.
+    shared: bool,
+    /// Some saga was live on it, so the subscription may stand whatever this one did.
+    was_live: bool,
+}
+
+/// Reads what is left; `None` where the WABA is not this saga's, or not its any more.
+async fn left(app: &App, acting: &Acting, saga: &Saga) -> Result<Option<Left>, Error> {
+    app.store
+        .read(acting, |tx: ScopedTx| async move {
+            let Some(row) = waba::held_by(&tx, saga).await? else { return Ok(None) };
+            let shared = saga::live_beside(&tx, saga.row.id, row.waba_id).await?.is_some();
+            let numbers = if shared {
+                saga.registered()
+            } else {
+                saga::registered_of(&tx, row.waba_id).await?
+            };
+            Ok::<_, Error>(Some(Left { numbers, shared, was_live: row.live_us > 0 }))
+        })
+        .await
+}
+
+/// What the undo asks of Meta, and the numbers that it deregistered; nothing where the token or the WABA is not this
+/// saga's any more.
 async fn outside(
     app: &App,
     acting: &Acting,
     saga: &Saga,
     undo: Undo,
-) -> Result<Result<(), Fault>, Error> {
-    let needs_meta = match undo {
-        Undo::Unsubscribe | Undo::Deregister => true,
-        Undo::ForgetToken | Undo::ReleaseWaba => false,
-    };
-    if !needs_meta {
-        return Ok(Ok(()));
+) -> Result<Result<Vec<String>, Fault>, Error> {
+    if undo == Undo::ForgetToken {
+        return Ok(Ok(Vec::new()));
     }
-    let (held, shared) = app
-        .store
-        .read(acting, |tx: ScopedTx| async move {
-            let Some(row) = waba::held_by(&tx, saga).await? else { return Ok((false, false)) };
-            let beside = saga::live_beside(&tx, saga.row.id, row.waba_id).await?;
-            Ok::<_, Error>((true, beside.is_some()))
-        })
-        .await?;
+    let left = left(app, acting, saga).await?;
     let token = vault::token_of_saga(app, acting, saga.row.id).await?;
-    let (true, Some(token), Some(meta_app)) = (held, token, app.meta_app(&saga.row.app_id)) else {
-        return Ok(Ok(()));
+    let (Some(left), Some(token), Some(meta_app)) = (left, token, app.meta_app(&saga.row.app_id))
+    else {
+        return Ok(Ok(Vec::new()));
     };
-    Ok(match undo {
+    let unsubscribes = match undo {
         // The subscription is the one that the older saga lives by.
-        Undo::Unsubscribe if shared => Ok(()),
-        Undo::Unsubscribe => {
-            settled(meta_side::unsubscribe(&meta_app, &token, &saga.row.waba_meta_id).await)
+        Undo::Unsubscribe => !left.shared,
+        // An older saga may have been undone meanwhile, and left this to the holder.
+        Undo::ReleaseWaba => !left.shared && left.was_live,
+        Undo::Deregister | Undo::ForgetToken => false,
+    };
+    let deregisters = match undo {
+        Undo::Deregister => true,
+        Undo::ReleaseWaba => !left.shared,
+        Undo::Unsubscribe | Undo::ForgetToken => false,
+    };
+    let numbers = if deregisters { left.numbers } else { Vec::new() };
+    if let Err(fault) = deregister_all(&meta_app, &token, &numbers).await {
+        return Ok(Err(fault));
+    }
+    if unsubscribes {
+        let gone = meta_side::unsubscribe(&meta_app, &token, &saga.row.waba_meta_id).await;
+        if let Err(fault) = settled(gone) {
+            return Ok(Err(fault));
         }
-        Undo::Deregister => deregister_all(&meta_app, &token, &saga.registered()).await,
-        Undo::ForgetToken | Undo::ReleaseWaba => Ok(()),
-    })
+    }
+    Ok(Ok(numbers))
 }
 
 async fn deregister_all(
@@ -130,9 +164,13 @@ async fn finish(
     acting: &Acting,
     saga: &Saga,
     step: Option<Step>,
+    deregistered: &[String],
 ) -> Result<Option<Saga>, Error> {
     app.store
         .write(acting, |tx: ScopedTx| async move {
+            if let (Some(waba), [_, ..]) = (saga.row.waba_id, deregistered) {
+                saga::strike_registered(&tx, waba, deregistered).await?;
+            }
             let Some(before) = undoing(&tx, saga, step).await? else { return Ok(None) };
             let mut after = before.clone();
             let now_us = tx.now().as_micros();
@@ -150,6 +188,10 @@ async fn finish(
                 StepState::Undone.as_str().clone_into(&mut row.state);
                 row.finished_us = Some(now_us);
                 row.retry_at_us = None;
+                if step.undo() == Some(Undo::Deregister) && !deregistered.is_empty() {
+                    PIN_STAYS.clone_into(&mut row.error);
+                    row.meta_error = None;
+                }
             }
             step.as_str().clone_into(&mut after.row.step);
             saga::save(&tx, &before, after).await.map(Some)

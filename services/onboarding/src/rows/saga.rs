@@ -3,7 +3,7 @@
 use kernel::id::OnboardingId;
 use sea_orm::Order;
 use sea_orm::{ExprTrait as _, entity::prelude::*};
-use store::{Bind, Error, RawSql, ScopedTx};
+use store::{Bind, Error, Find, RawSql, ScopedTx};
 
 use super::{due::Lease, onboarding, step};
 use crate::{
@@ -271,12 +271,48 @@ pub(crate) async fn note_registered(
     if registered {
         numbers.push(number.to_owned());
     }
+    keep_registered(tx, id, &numbers).await
+}
+
+/// Numbers that the sagas of a WABA registered and nobody took back yet.
+pub(crate) async fn registered_of(tx: &ScopedTx, waba: Uuid) -> Result<Vec<String>, Error> {
+    let mut numbers = Vec::new();
+    for row in registering(tx, waba).all().await? {
+        numbers.extend(list(&row.registered));
+    }
+    numbers.sort_unstable();
+    numbers.dedup();
+    Ok(numbers)
+}
+
+/// Strikes numbers out of the lists of all sagas of a WABA: they are taken back.
+pub(crate) async fn strike_registered(
+    tx: &ScopedTx,
+    waba: Uuid,
+    numbers: &[String],
+) -> Result<(), Error> {
+    // One or two: a WABA has a saga for each time that its business signed up.
+    for row in registering(tx, waba).for_update().all().await? {
+        let mut left = list(&row.registered);
+        left.retain(|number| !numbers.contains(number));
+        keep_registered(tx, row.id, &left).await?;
+    }
+    Ok(())
+}
+
+async fn keep_registered(tx: &ScopedTx, id: Uuid, numbers: &[String]) -> Result<(), Error> {
     tx.update::<onboarding::Entity>()
         .set(onboarding::Column::Registered, numbers.join(","))
         .filter(onboarding::Column::Id.eq(id))
         .exec()
         .await
         .map(drop)
+}
+
+fn registering(tx: &ScopedTx, waba: Uuid) -> Find<onboarding::Entity> {
+    tx.find::<onboarding::Entity>()
+        .filter(onboarding::Column::WabaId.eq(waba).and(onboarding::Column::Registered.ne("")))
+        .order_by(onboarding::Column::Id, Order::Asc)
 }
 
 /// The onboarding beside this one that is live on a WABA.
