@@ -29,6 +29,7 @@ async fn is_unwound(world: &World, tenant: &str, id: &str, signed: &Signed) {
     }
     world.imports(true);
     let other = world.tenant("Outra Casa").await;
+    world.meta.turn_two_step_off(&signed.number).await;
     let again = world.meta.dialog_again(&world.app, signed).await;
     let begun = world.sign_up(&other, &again).await.unwrap();
     world.reaches(&begun.id, OnboardingState::Live).await;

@@ -74,7 +74,7 @@ async fn a_process_that_dies_with_a_fresh_token_leaves_a_saga_that_asks_for_the_
     let link = world.invite(&tenant).await;
     let signed = world.meta.dialog(&world.app, json!({})).await;
     let answer = world.answer(&link, &signed).await;
-    world.meta.hold(Some(("GET", "/oauth/access_token")));
+    world.meta.hold(Some(("POST", "/oauth/access_token")));
     let open = async || world.state.count("SELECT count(*) FROM onboarding.onboarding").await == 1;
     tokio::select! {
         _ = world.complete(answer) => panic!("Meta never answers"),

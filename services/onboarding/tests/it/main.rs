@@ -3,17 +3,32 @@
 #[cfg(test)]
 mod claims;
 #[cfg(test)]
+mod control;
+#[cfg(test)]
+mod crashes;
+#[cfg(test)]
+mod desk;
+#[cfg(test)]
+mod heard;
+#[cfg(test)]
+mod importer;
+#[cfg(test)]
+mod process;
+#[cfg(test)]
+mod proof;
+#[cfg(test)]
 mod saga;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]
-#[expect(dead_code, reason = "the topics that use the rest are not wired in yet")]
 mod stage;
 #[cfg(test)]
 mod state;
 #[cfg(test)]
-#[expect(dead_code, unused_imports, reason = "the topics that use the rest are not wired in yet")]
 mod support;
 #[cfg(test)]
-#[expect(dead_code, reason = "the topics that use the rest are not wired in yet")]
 mod tokens;
+#[cfg(test)]
+mod vault;
+#[cfg(test)]
+mod watch;

@@ -142,6 +142,11 @@ impl Meta {
         self.control("GET", &format!("/numbers/{id}"), Value::Null).await
     }
 
+    /// The business turns two-step verification off in WhatsApp Manager; no call of the API's does.
+    pub(crate) async fn turn_two_step_off(&self, number: &str) {
+        self.control("POST", &format!("/numbers/{number}/pin_changed"), json!({})).await;
+    }
+
     /// The apps that are subscribed to an account, as Meta lists them to the BSP.
     pub(crate) async fn subscriptions(&self, app: &SandboxApp, waba: &str) -> usize {
         let url = format!("{}/v23.0/{waba}/subscribed_apps", self.sandbox);

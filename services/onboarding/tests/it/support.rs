@@ -3,29 +3,21 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use auth::Service;
-use bus::{Bus, EmbeddedBus, Envelope, TailItem, TailSpec};
+use bus::{Bus as _, EmbeddedBus, Envelope, TailItem, TailSpec};
 use kernel::clock::{Clock, ManualClock, SystemClock};
-use kernel::ids::SystemIds;
-use kernel::page::{Cursors, PageKey};
-use meta::app::{Environment, MetaApp, MetaApps, SignupConfiguration};
-use net::health::Readiness;
-use proto::assets::v1::Number;
-use proto::events::v1::{AuditRecorded, NumberChanged, OnboardingChanged};
+use proto::events::v1::AuditRecorded;
 use proto::onboarding::v1::{self as pb, OnboardingState, Step, StepState};
-use seal::{Kek, Keks};
 use serde_json::json;
-use server::ServiceRun;
-use store::migrate::MigrateConfig;
-use store::{Backend, Database, Store, StoreConfig};
+use store::Backend;
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 
+use crate::importer::Assets;
+use crate::process;
 use crate::stage::{Meta, SandboxApp, Signed};
 use crate::state::State;
 use crate::tokens::Mint;
@@ -55,12 +47,6 @@ pub(crate) struct World {
     pub(crate) channel: Channel,
     running: JoinSet<()>,
     assets: Assets,
-}
-
-/// A stand-in for the assets service: it imports what it hears of, unless told not to.
-struct Assets {
-    imports: Arc<AtomicBool>,
-    _task: JoinSet<()>,
 }
 
 /// What went wrong, as a caller sees it.
@@ -103,46 +89,15 @@ pub(crate) fn envelope(event: store::Event) -> Envelope {
     }
 }
 
-fn meta_app(meta: &Meta, app: &SandboxApp) -> MetaApp {
-    MetaApp {
-        id: app.id.parse().unwrap(),
-        name: "test".to_owned(),
-        environment: Environment::Sandbox,
-        secret: app.secret.clone().into(),
-        previous_secret: None,
-        verify_token: "vt".into(),
-        graph_base_url: meta.url.clone(),
-        graph_version: "v23.0".to_owned(),
-        signup_configurations: vec![SignupConfiguration {
-            id: app.config_id.clone(),
-            name: String::new(),
-        }],
-        business_id: None,
-        system_user_token: None,
-    }
-}
-
-async fn bus_in(folder: &std::path::Path) -> EmbeddedBus {
-    let path = folder.join("bus.sqlite");
-    let migrate = MigrateConfig::Sqlite { path: path.clone() };
-    store::migrate::run::<migrations::bus::Migrator>(&migrate, "bus").await.unwrap();
-    let config = StoreConfig { service: "bus", database: Database::Sqlite { path } };
-    let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds::default()));
-    EmbeddedBus::open(Store::open(config, clock, ids).await.unwrap()).await.unwrap()
-}
-
 impl World {
     pub(crate) async fn start(backend: Backend) -> Self {
         let (meta, state) = (Meta::start().await, State::on(backend).await);
         let (app, other_app) = (meta.app("one").await, meta.app("two").await);
-        let bus = Arc::new(bus_in(state.folder.path()).await);
+        let bus = Arc::new(process::bus_in(state.folder.path()).await);
         let clock = Arc::new(ManualClock::new(Clock::now(&SystemClock)));
-        let imports = Arc::new(AtomicBool::new(true));
-        let mut task = JoinSet::new();
-        task.spawn(import(Arc::clone(&bus), Arc::clone(&imports)));
         let mint = Mint::new();
-        let (running, channel) = run(&state, &mint, &bus, &clock, &[&app, &other_app], &meta).await;
-        let assets = Assets { imports, _task: task };
+        let (assets, apps) = (Assets::on(&bus), [&app, &other_app]);
+        let (running, channel) = process::run(&state, &mint, &bus, &clock, &apps, &meta).await;
         Self { meta, app, other_app, state, mint, bus, clock, channel, running, assets }
     }
 
@@ -157,11 +112,12 @@ impl World {
     pub(crate) async fn revive(&mut self) {
         let apps = [&self.app, &self.other_app];
         let (state, bus, clock) = (&self.state, &self.bus, &self.clock);
-        (self.running, self.channel) = run(state, &self.mint, bus, clock, &apps, &self.meta).await;
+        (self.running, self.channel) =
+            process::run(state, &self.mint, bus, clock, &apps, &self.meta).await;
     }
 
     pub(crate) fn imports(&self, does: bool) {
-        self.assets.imports.store(does, Ordering::Relaxed);
+        self.assets.imports(does);
     }
 
     /// A call of a service's own, or one that it relays for somebody.
@@ -186,7 +142,13 @@ impl World {
         self.of(&self.mint.operator(), message)
     }
 
+    /// Business time stands still, but not between two things: what is made later has the greater id.
+    fn tick(&self) {
+        self.clock.advance(Duration::from_millis(1));
+    }
+
     pub(crate) async fn tenant(&self, name: &str) -> String {
+        self.tick();
         let request = pb::CreateTenantRequest { name: name.to_owned(), ..Default::default() };
         let made = Tenants::new(self.channel.clone()).create_tenant(self.op(request)).await;
         made.unwrap().into_inner().tenant.unwrap().id
@@ -219,6 +181,7 @@ impl World {
         &self,
         request: pb::CompleteSignupRequest,
     ) -> Result<pb::Onboarding, Status> {
+        self.tick();
         let request = self.call(Service::Gateway, None, request);
         let answer = Invitations::new(self.channel.clone()).complete_signup(request).await?;
         Ok(answer.into_inner().onboarding.unwrap())
@@ -367,92 +330,6 @@ impl Listening {
         }
         all
     }
-}
-
-async fn run(
-    state: &State,
-    mint: &Mint,
-    bus: &Arc<EmbeddedBus>,
-    clock: &Arc<ManualClock>,
-    apps: &[&SandboxApp],
-    meta: &Meta,
-) -> (JoinSet<()>, Channel) {
-    let (readiness, stop) = (Readiness::new(), CancellationToken::new());
-    let security = mint.security(&readiness, &stop).await;
-    let ids = Arc::new(SystemIds::default());
-    let business: Arc<ManualClock> = Arc::clone(clock);
-    let store =
-        Store::open(state.config.clone(), business, Arc::<SystemIds>::clone(&ids)).await.unwrap();
-    let apps = apps.iter().map(|app| meta_app(meta, app)).collect();
-    let apps = Arc::new(MetaApps::new(apps).unwrap());
-    let kek = Kek::new(&zeroize::Zeroizing::new([7; 32])).unwrap();
-    let bus: Arc<dyn Bus> = Arc::<EmbeddedBus>::clone(bus);
-    let deps = onboarding::Deps {
-        store,
-        bus,
-        clock: Arc::<ManualClock>::clone(clock),
-        wall: Arc::new(SystemClock),
-        ids,
-        cursors: Arc::new(Cursors::new(PageKey::new([3; 32]), Arc::new(SystemClock))),
-        graph: graph::Graph::new(graph::GraphConfig::default(), &apps).unwrap(),
-        apps,
-        kek_name: kek.id().to_string(),
-        keks: Keks::new(kek, None),
-        security: security.clone(),
-        stop: stop.clone(),
-    };
-    let service = onboarding::service(onboarding::Config::default(), deps);
-    let listener = net::http::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.address().to_string();
-    let parts = ServiceRun {
-        grpc: Some(listener),
-        http: None,
-        roles: None,
-        reflection: false,
-        security,
-        readiness,
-        stop,
-    };
-    let mut running = JoinSet::new();
-    running.spawn(async move { service.run(parts).await.unwrap() });
-    let channel = net::grpc::channel(&address, net::grpc::GrpcClientConfig::default()).unwrap();
-    (running, channel)
-}
-
-/// Numbers are imported as soon as a saga waits for them.
-async fn import(bus: Arc<EmbeddedBus>, imports: Arc<AtomicBool>) {
-    let bindings = vec!["onboarding.onboarding.changed".to_owned()];
-    let spec = TailSpec { service: "assets".to_owned(), bindings };
-    let mut tail = bus.tail(spec).await.unwrap();
-    loop {
-        let TailItem::Event(heard) = tail.next().await else { continue };
-        let changed: OnboardingChanged = bus::decode(&heard).unwrap();
-        let Some(onboarding) = changed.onboarding else { continue };
-        if onboarding.step() != Step::AssetsImported || !imports.load(Ordering::Relaxed) {
-            continue;
-        }
-        let numbers = onboarding.phone_number_meta_ids.iter();
-        let events = numbers.map(|meta_id| imported(&onboarding, meta_id, 1)).collect();
-        drop(bus.publish(events).await);
-    }
-}
-
-/// The event that a number was imported; the same number has the same id.
-pub(crate) fn imported(onboarding: &pb::Onboarding, meta_id: &str, version: i64) -> Envelope {
-    let (ids, now) = (SystemIds::default(), Clock::now(&SystemClock));
-    let id = uuid::Uuid::from_u128(meta_id.parse::<u128>().unwrap());
-    let id = kernel::id::NumberId::from_uuid(id);
-    let number = Number {
-        id: id.to_string(),
-        tenant_id: onboarding.tenant_id.clone(),
-        waba_id: onboarding.waba_id.clone(),
-        meta_id: meta_id.to_owned(),
-        version,
-        ..Default::default()
-    };
-    let about = bus::About::state(id.uuid(), version).of(onboarding.tenant_id.parse().unwrap());
-    let message = NumberChanged { number: Some(number), partner_id: String::new() };
-    envelope(bus::event(&ids, now, about, &message))
 }
 
 impl World {
