@@ -1,14 +1,13 @@
 //! What arrives at a collector, and what must not.
 
 use telemetry::{TelemetryConfig, init, meter, propagation, render_metrics};
+use testkit::otlp;
 use tokio::task::JoinSet;
-
-use crate::receiver;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_signals_arrive_under_one_trace_and_without_the_exporters_own() {
     let mut tasks = JoinSet::new();
-    let (received, endpoint) = receiver::start(&mut tasks).await;
+    let (received, endpoint) = otlp::start(&mut tasks).await.unwrap();
     let config = TelemetryConfig { otlp_endpoint: Some(endpoint), ..TelemetryConfig::default() };
     let guard = init(&config, "telemetry-test", "one").unwrap();
 
@@ -22,14 +21,16 @@ async fn three_signals_arrive_under_one_trace_and_without_the_exporters_own() {
     drop(span);
     guard.shutdown().await;
 
-    let spans = received.spans.lock().unwrap();
-    assert_eq!(spans.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["messaging.accept"]);
-    assert_eq!(u128::from_str_radix(&trace, 16).unwrap().to_be_bytes(), *spans[0].trace_id);
-    let logs = received.logs.lock().unwrap();
-    let stored = logs.iter().find(|log| log.attributes.iter().any(|a| a.key == "items")).unwrap();
-    assert_eq!(stored.trace_id, spans[0].trace_id);
-    let metrics = received.metrics.lock().unwrap();
-    assert!(metrics.iter().any(|metric| metric.name == "switchboard.test.sent"));
+    let spans = received.spans();
+    let names: Vec<_> = spans.iter().map(|span| span.what.name.as_str()).collect();
+    assert_eq!(names, ["messaging.accept"]);
+    assert_eq!((spans[0].service.as_str(), spans[0].instance.as_str()), ("telemetry-test", "one"));
+    assert_eq!(u128::from_str_radix(&trace, 16).unwrap().to_be_bytes(), *spans[0].what.trace_id);
+    let logs = received.logs();
+    let mut stored = logs.iter();
+    let stored = stored.find(|log| log.what.attributes.iter().any(|a| a.key == "items")).unwrap();
+    assert_eq!(stored.what.trace_id, spans[0].what.trace_id);
+    assert!(received.metrics().iter().any(|metric| metric.what.name == "switchboard.test.sent"));
     assert!(render_metrics().1.contains("switchboard_test_sent_total 2"));
 }
 

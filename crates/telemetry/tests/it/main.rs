@@ -2,5 +2,3 @@
 
 #[cfg(test)]
 mod export;
-#[cfg(test)]
-mod receiver;
