@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures::FutureExt as _;
@@ -59,14 +59,15 @@ pub(super) async fn guard(
     let id = RequestId(random_token(&guard.ids, 12));
     let started = Instant::now();
     let (method, version) = (request.method().clone(), request.version());
-    // Path alone: a query may carry a token (SEC-5), and is never logged.
     let path = request.uri().path().to_owned();
+    // The route, never what stands in its places: a query may carry a token (SEC-5), and so may a path (an invitation).
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let span = tracing::info_span!(
         "http.request",
-        otel.name = %format_args!("{method} {}", guard.name),
+        otel.name = %format_args!("{method} {}", route.as_ref().map_or(guard.name, MatchedPath::as_str)),
         otel.kind = "server",
         http.request.method = %method,
-        url.path = %path,
+        http.route = route.as_ref().map(MatchedPath::as_str),
         http.response.status_code = tracing::field::Empty,
         request.id = %id.0,
     );

@@ -10,3 +10,5 @@ mod http;
 mod outbound;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod traces;
