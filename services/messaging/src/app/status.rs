@@ -9,6 +9,7 @@ use kernel::id::{MessageId, NumberId, WabaId};
 use kernel::time::Timestamp;
 use meta::webhook::{MessageStatus as MetaStatus, StatusUpdate};
 use store::ScopedTx;
+use tracing::Span;
 use uuid::Uuid;
 
 use crate::app::pen::{Note, Pen};
@@ -186,7 +187,7 @@ pub(crate) async fn apply(tx: &ScopedTx, config: &Config, told: Vec<Told>) -> Re
             .get(&message.conversation.uuid())
             .and_then(conversation::Model::window_ends)
             .is_some_and(|ends| ends > tx.now());
-        hear(message, one, older, window_open, &mut pen);
+        settling(one, message).in_scope(|| hear(message, one, older, window_open, &mut pen));
         // A status without an error has no code; 0 is one of Meta's own.
         if let Some(code) = one.status.error_code()
             && side_of(code) != Side::Nothing
@@ -214,7 +215,6 @@ fn hear(message: &mut Message, told: &Told, older: bool, window_open: bool, pen:
         tracing::debug!(message.id = %message.id, "a status without a rank was left out");
         return;
     };
-    link(told, message);
     let error = told.error();
     let Some(outbound) = message.outbound_mut() else { return };
     if let MessageStatus::Failed(Failure::Meta(code)) = status {
@@ -251,8 +251,9 @@ fn hear(message: &mut Message, told: &Told, older: bool, window_open: bool, pen:
 
 /// One trace from the accept to here: the span has the message's as its parent, and links to the
 /// webhook's own.
-fn link(told: &Told, message: &Message) {
-    let span = tracing::debug_span!("messaging.settle_status", message.id = %message.id);
+fn settling(told: &Told, message: &Message) -> Span {
+    let status = told.status.status.as_str();
+    let span = tracing::info_span!("messaging.settle_status", message.id = %message.id, status);
     let trace = message.outbound().and_then(|outbound| outbound.traceparent.as_deref());
     if let Some(trace) = trace {
         telemetry::propagation::set_parent(&span, telemetry::propagation::parent_from(trace));
@@ -260,7 +261,7 @@ fn link(told: &Told, message: &Message) {
     if let Some(webhook) = &told.traceparent {
         telemetry::propagation::link(&span, webhook);
     }
-    span.in_scope(|| tracing::debug!("a status was applied"));
+    span
 }
 
 async fn find(

@@ -183,7 +183,7 @@ impl App {
                 raw::read(&tx, ids).await
             })
             .await?;
-        let span = tracing::debug_span!("webhooks.route", deliveries = rows.len());
+        let span = tracing::info_span!("webhooks.route", deliveries = rows.len());
         for traceparent in rows.iter().filter_map(|row| row.traceparent.as_deref()) {
             telemetry::propagation::link(&span, traceparent);
         }
