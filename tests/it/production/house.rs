@@ -1,98 +1,128 @@
-//! Starts every role as its own process on a database, roles, broker namespace and sandbox of its own, and takes them down.
+//! Starts every role as its own process on a database, roles, broker namespace and sandbox of its own, and takes all of
+//! it down again, also when the test panics.
 
-use std::{fmt::Write as _, fs, path::PathBuf, time::Duration};
+mod configuration;
+mod leftovers;
+
+use std::{collections::BTreeMap, fmt::Write as _, fs, time::Duration};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use self::{configuration::Ports, leftovers::Leftovers};
 use crate::support::{
-    SandboxProcess,
-    process::{Process, free_port, run, variable},
+    Api, SandboxProcess, api,
+    process::{Process, free_port, run},
     until,
 };
 
-/// Roles, each with how it is served.
-const ROLES: [(&str, &[&str]); 9] = [
-    ("identity", &["identity"]),
-    ("onboarding", &["onboarding"]),
-    ("assets", &["assets"]),
-    ("messaging-api", &["messaging", "--roles", "api"]),
-    ("messaging-workers", &["messaging", "--roles", "workers"]),
-    ("webhooks", &["webhooks"]),
-    ("webhooks-in", &["webhooks-in"]),
-    ("analytics", &["analytics"]),
-    ("gateway", &["gateway"]),
-];
 const SERVERS: [&str; 6] =
     ["identity", "onboarding", "assets", "messaging", "webhooks", "analytics"];
-/// Debug builds of nine processes on two cores.
+/// Debug builds of a dozen processes on two cores.
 const READY: Duration = Duration::from_mins(2);
+
+/// One process: its name here, how it is served, and what its environment says beyond the file.
+#[derive(Debug, Clone)]
+pub(super) struct Role {
+    pub(super) name: &'static str,
+    args: &'static [&'static str],
+    env: Vec<(String, String)>,
+}
+
+impl Role {
+    pub(super) const fn new(name: &'static str, args: &'static [&'static str]) -> Self {
+        Self { name, args, env: Vec::new() }
+    }
+
+    /// The same with a setting of its own: `SERVICES__MESSAGING__LISTEN`.
+    pub(super) fn with(mut self, setting: &str, value: &str) -> Self {
+        self.env.push((format!("SWITCHBOARD__{setting}"), value.to_owned()));
+        self
+    }
+
+    /// A process a role.
+    pub(super) fn each() -> Vec<Self> {
+        vec![
+            Self::new("identity", &["identity"]),
+            Self::new("onboarding", &["onboarding"]),
+            Self::new("assets", &["assets"]),
+            Self::new("messaging-api", &["messaging", "--roles", "api"]),
+            Self::new("messaging-workers", &["messaging", "--roles", "workers"]),
+            Self::new("webhooks", &["webhooks"]),
+            Self::new("webhooks-in", &["webhooks-in"]),
+            Self::new("analytics", &["analytics"]),
+            Self::new("gateway", &["gateway"]),
+        ]
+    }
+}
 
 /// A whole installation.
 pub(super) struct House {
-    processes: Vec<(String, Process)>,
-    data: TempDir,
-    database: Database,
+    // Fields are dropped in this order: the processes end before what they stand on goes.
+    processes: Vec<Running>,
+    leftovers: Leftovers,
     _sandbox: SandboxProcess,
+    data: TempDir,
     dev_json: String,
 }
 
-/// A database and the roles of one installation.
-struct Database {
-    admin: String,
-    name: String,
-    prefix: String,
+struct Running {
+    name: &'static str,
+    admin: u16,
+    process: Process,
 }
 
 impl House {
+    /// A process a role.
     pub(super) async fn start() -> Self {
+        Self::with(&Role::each(), &[]).await
+    }
+
+    /// These processes, each with this environment beside its own.
+    pub(super) async fn with(roles: &[Role], environment: &[(&str, &str)]) -> Self {
         let data = TempDir::new().expect("a folder");
         let sandbox = SandboxProcess::start().await;
-        let database = Database::make().await;
+        let leftovers = Leftovers::of_new_database();
+        let ports = Ports { http: free_port(), receiver: free_port() };
         let config = data.path().join("switchboard.toml");
-        let http = free_port();
-        let receiver = free_port();
-        let (text, admin_ports) = configuration(&data, &database, &sandbox, http, receiver).await;
-        fs::write(&config, &text).expect("a configuration");
+        let text = configuration::write(data.path(), &leftovers, &sandbox, &ports).await;
+        fs::write(&config, text).expect("a configuration");
         let config = config.to_str().expect("a path").to_owned();
         let (code, out) = run(&["migrate", "--config", &config]).await;
         assert_eq!(code, 0, "{out}");
         let dev_json = data.path().join("dev.json").to_str().expect("a path").to_owned();
-        let operator = [
-            "admin",
-            "create-operator",
-            "--email",
-            "operator@switchboard.test",
-            "--config",
-            &config,
-            "--write-dev-json",
-            &dev_json,
-        ];
-        let (code, out) = run(&operator).await;
+        let operator = ["admin", "create-operator", "--email", "operator@switchboard.test"];
+        let files = ["--config", &config, "--write-dev-json", &dev_json];
+        let (code, out) = run(&[&operator[..], &files[..]].concat()).await;
         assert_eq!(code, 0, "{out}");
-        let mut processes = Vec::new();
-        for ((role, args), port) in ROLES.iter().zip(&admin_ports) {
-            let mut full = vec!["serve"];
-            full.extend(*args);
-            full.extend(["--config", &config]);
-            let listen = format!("127.0.0.1:{port}");
-            let env = [("SWITCHBOARD__ADMIN__LISTEN", listen.as_str())];
-            let process = Process::start(&full, &env, &data.path().join(format!("{role}.log")));
-            processes.push(((*role).to_owned(), process));
+        let mut house =
+            Self { processes: Vec::new(), leftovers, _sandbox: sandbox, data, dev_json };
+        for role in roles {
+            house.begin(role, &config, environment);
         }
-        let mut house = Self { processes, data, database, _sandbox: sandbox, dev_json };
-        house.ready(&admin_ports).await;
-        house.subscribe(receiver).await;
+        house.ready().await;
+        house.subscribe(ports.receiver).await;
         house
     }
 
+    fn begin(&mut self, role: &Role, config: &str, environment: &[(&str, &str)]) {
+        let admin = free_port();
+        let listen = format!("127.0.0.1:{admin}");
+        let mut env = vec![("SWITCHBOARD__ADMIN__LISTEN", listen.as_str())];
+        env.extend(environment);
+        env.extend(role.env.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let args = [&["serve"], role.args, &["--config", config]].concat();
+        let log = self.data.path().join(format!("{}.log", role.name));
+        let process = Process::start(&args, &env, &log);
+        self.processes.push(Running { name: role.name, admin, process });
+    }
+
     /// Waits until every process says that it is ready.
-    async fn ready(&mut self, ports: &[u16]) {
-        for (at, port) in ports.iter().enumerate() {
-            let url = format!("http://127.0.0.1:{port}/readyz");
-            let (role, process) = &mut self.processes[at];
-            until(&format!("{role} ready"), READY, async || {
-                assert!(!process.ended(), "{role} ended: {}", process.log());
+    async fn ready(&mut self) {
+        for Running { name, admin, process } in &mut self.processes {
+            let url = format!("http://127.0.0.1:{admin}/readyz");
+            until(&format!("{name} ready"), READY, async || {
+                assert!(!process.ended(), "{name} ended: {}", process.log());
                 match reqwest::get(&url).await {
                     Ok(answer) if answer.status().is_success() => Ok(()),
                     Ok(answer) => Err(answer.text().await.unwrap_or_default()),
@@ -105,12 +135,8 @@ impl House {
 
     /// Tells the sandbox where the receiver is, as an operator tells Meta.
     async fn subscribe(&self, receiver: u16) {
-        let dev: Value =
-            serde_json::from_str(&fs::read_to_string(&self.dev_json).expect("dev.json"))
-                .expect("JSON");
-        let text = |pointer: &str| {
-            dev.pointer(pointer).and_then(Value::as_str).expect("a text").to_owned()
-        };
+        let api = self.api();
+        let text = |pointer: &str| api::text(&api.json, pointer);
         let app = text("/sandbox/app_id");
         let form = json!({
             "object": "whatsapp_business_account",
@@ -120,7 +146,7 @@ impl House {
             "access_token": format!("{app}|{}", text("/sandbox/app_secret")),
         });
         let url = format!("{}/v23.0/{app}/subscriptions", text("/sandbox/http"));
-        let answer = client().post(url).json(&form).send().await.expect("the sandbox answers");
+        let answer = api.http.post(url).json(&form).send().await.expect("the sandbox answers");
         assert!(answer.status().is_success(), "{}", answer.text().await.unwrap_or_default());
     }
 
@@ -129,161 +155,57 @@ impl House {
         &self.dev_json
     }
 
+    /// A client of the gateway that dev.json names.
+    pub(super) fn api(&self) -> Api {
+        let json = fs::read_to_string(&self.dev_json).expect("dev.json");
+        Api::new(&serde_json::from_str(&json).expect("JSON"))
+    }
+
+    /// What each process calls itself (`service.instance.id`), by its name here.
+    pub(super) fn instances(&self) -> BTreeMap<&'static str, String> {
+        let instance = |running: &Running| {
+            let log = running.process.log();
+            let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            let mut started = lines.filter(|line| line["message"] == "started");
+            let line = started.next().expect("a process says that it started");
+            (running.name, api::text(&line, "/fields/instance").to_owned())
+        };
+        self.processes.iter().map(instance).collect()
+    }
+
     /// The ends of all logs.
     pub(super) fn logs(&self) -> String {
         let mut text = String::new();
-        for (role, process) in &self.processes {
+        for Running { name, process, .. } in &self.processes {
             let log = process.log();
             let lines: Vec<_> = log.lines().collect();
             let tail = lines[lines.len().saturating_sub(8)..].join("\n");
-            writeln!(text, "== {role}\n{tail}").expect("text");
+            writeln!(text, "== {name}\n{tail}").expect("text");
         }
         text
     }
 
-    /// Ends every process by SIGTERM, each cleanly, and takes the database down.
+    /// Ends every process by SIGTERM, each cleanly, and takes down what they stood on.
     pub(super) async fn end(mut self) {
-        for (role, process) in &mut self.processes {
-            assert!(process.terminate().await, "{role} did not end cleanly: {}", process.log());
+        let announced = self.announced_groups().await;
+        for Running { name, process, .. } in &mut self.processes {
+            assert!(process.terminate().await, "{name} did not end cleanly: {}", process.log());
         }
-        self.database.drop().await;
-        drop(self.data);
-    }
-}
-
-/// The one configuration file, and the admin port of each role.
-async fn configuration(
-    data: &TempDir,
-    database: &Database,
-    sandbox: &SandboxProcess,
-    http: u16,
-    receiver: u16,
-) -> (String, Vec<u16>) {
-    let keys: PathBuf = data.path().join("secrets");
-    let (code, printed) =
-        run(&["admin", "make-keys", "--folder", keys.to_str().expect("a path")]).await;
-    assert_eq!(code, 0, "{printed}");
-    let mut text = printed;
-    for service in SERVERS {
-        let port = free_port();
-        let place =
-            format!("listen = \"127.0.0.1:{port}\"\nendpoint = \"http://127.0.0.1:{port}\"");
-        let head = format!("[services.{service}]\n");
-        text = text.replace(&head, &format!("{head}{place}\n"));
-    }
-    let app: Value = client()
-        .put(format!("{}/apps/production-{}", sandbox.control(), database.name))
-        .json(&json!({"name": "production"}))
-        .send()
-        .await
-        .expect("the sandbox answers")
-        .json()
-        .await
-        .expect("JSON");
-    let part = |name: &str| app.get(name).and_then(Value::as_str).expect("a text").to_owned();
-    let amqp =
-        variable("AMQP_URL").unwrap_or_else(|| "amqp://guest:guest@127.0.0.1:5672/%2f".to_owned());
-    let rest = format!(
-        r#"
-[tokens]
-issuer = "http://127.0.0.1:{http}"
-
-[gateway]
-listen = "127.0.0.1:{http}"
-
-[gateway.edge]
-public_url = "http://127.0.0.1:{http}"
-
-[webhooks_in]
-listen = "127.0.0.1:{receiver}"
-
-[database]
-url = "{}"
-role_prefix = "{}"
-migrate_url = "{}"
-scoped_pool = 3
-system_pool = 1
-desk_pool = 1
-
-[bus]
-url = "{amqp}"
-namespace = "{}"
-
-[clock]
-follow = "{}/clock"
-
-[[meta.apps]]
-id = "{}"
-environment = "sandbox"
-secret = "{}"
-verify_token = "a-verify-token-of-production"
-graph_base_url = "{}"
-business_id = "{}"
-system_user_token = "{}"
-signup_configurations = [{{ id = "{}" }}]
-"#,
-        database.url(),
-        database.prefix,
-        database.admin_url(),
-        database.name,
-        sandbox.control(),
-        part("app_id"),
-        part("app_secret"),
-        sandbox.url,
-        part("business_id"),
-        part("token"),
-        part("config_id"),
-    );
-    (format!("{text}{rest}"), ROLES.iter().map(|_| free_port()).collect())
-}
-
-impl Database {
-    async fn make() -> Self {
-        let admin = variable("DATABASE_URL")
-            .unwrap_or_else(|| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());
-        let mut random = [0_u8; 5];
-        rand::fill(&mut random);
-        let name = format!("sbp_{}", hex::encode(random));
-        psql(&admin, &format!("CREATE DATABASE {name}")).await;
-        Self { admin, prefix: name.clone(), name }
+        self.leftovers.know(&announced);
     }
 
-    /// The database without a user.
-    fn url(&self) -> String {
-        let rest = self.admin.rsplit_once('@').map_or("127.0.0.1:5432/postgres", |(_, rest)| rest);
-        let host = rest.split('/').next().expect("a host");
-        format!("postgres://{host}/{}", self.name)
-    }
-
-    /// The database as its maker.
-    fn admin_url(&self) -> String {
-        let (before, _) = self.admin.rsplit_once('/').expect("a database in the URL");
-        format!("{before}/{}", self.name)
-    }
-
-    async fn drop(&self) {
-        psql(&self.admin, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name)).await;
-        let mut roles = vec![format!("{}_owner", self.prefix)];
-        for service in SERVERS {
-            roles.extend(
-                ["", "_sys", "_desk"].map(|part| format!("{}_{service}{part}", self.prefix)),
-            );
+    /// The consumer groups that the processes say they are members of.
+    async fn announced_groups(&self) -> Vec<String> {
+        let mut groups = Vec::new();
+        for Running { admin, .. } in &self.processes {
+            let url = format!("http://127.0.0.1:{admin}/metrics");
+            let text = reqwest::get(&url).await.expect("metrics").text().await.expect("text");
+            let named = text
+                .lines()
+                .filter(|line| line.starts_with("switchboard_bus_dead_letters_total{"))
+                .filter_map(|line| line.split("group=\"").nth(1)?.split('"').next());
+            groups.extend(named.map(str::to_owned));
         }
-        for role in roles {
-            psql(&self.admin, &format!("DROP ROLE IF EXISTS {role}")).await;
-        }
+        groups
     }
-}
-
-async fn psql(url: &str, statement: &str) {
-    let out = tokio::process::Command::new("psql")
-        .args([url, "-qAtc", statement])
-        .output()
-        .await
-        .expect("psql");
-    assert!(out.status.success(), "{statement}: {}", String::from_utf8_lossy(&out.stderr));
-}
-
-fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().build().expect("a client")
 }
