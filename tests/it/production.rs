@@ -1,6 +1,9 @@
 //! The production wiring: one process a role over PostgreSQL and RabbitMQ, the sandbox as Meta.
 
+mod guest;
 mod house;
+mod live;
+mod trace;
 
 use self::house::House;
 use crate::support::process::run;

@@ -2,6 +2,8 @@
 
 pub(crate) mod api;
 pub(crate) mod process;
+pub(crate) mod spans;
+pub(crate) mod tools;
 pub(crate) mod wait;
 
 pub(crate) use self::{

@@ -1,7 +1,7 @@
 //! The reference audit of the GraphQL over HTTP specification (npm graphql-http), and the reference client of
 //! `graphql-transport-ws` (npm graphql-ws), against a listening gateway.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use futures::StreamExt as _;
@@ -11,13 +11,12 @@ use tokio::process::Command;
 
 use super::support::Gateway;
 
+/// The npm packages of `cargo xtask tools`, whose programs stand on the search path of a test run.
 fn tools() -> PathBuf {
-    let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/node/node_modules");
-    assert!(
-        modules.join("graphql-http").is_dir(),
-        "the audit is not installed: run `cargo xtask tools`"
-    );
-    modules
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut modules = std::env::split_paths(&path).filter_map(|bin| Some(bin.parent()?.to_owned()));
+    let found = modules.find(|modules| modules.join("graphql-http").is_dir());
+    found.expect("the audit is not installed: run `cargo xtask tools`")
 }
 
 /// Runs a script of Node's with the tools in reach; answers what it printed as JSON.

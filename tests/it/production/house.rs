@@ -173,6 +173,11 @@ impl House {
         self.processes.iter().map(instance).collect()
     }
 
+    /// All that the processes wrote.
+    pub(super) fn everything_logged(&self) -> String {
+        self.processes.iter().map(|running| running.process.log()).collect()
+    }
+
     /// The ends of all logs.
     pub(super) fn logs(&self) -> String {
         let mut text = String::new();

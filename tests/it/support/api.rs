@@ -39,11 +39,16 @@ impl Api {
 
     /// Signs the operator in.
     pub(crate) async fn operator(&self) -> String {
-        let body = json!({"email": text(&self.json, "/operator/email"), "password": text(&self.json, "/operator/password")});
+        let of = |name: &str| text(&self.json, &format!("/operator/{name}"));
+        self.sign_in(of("email"), of("password")).await
+    }
+
+    /// Signs somebody in and answers the access token.
+    pub(crate) async fn sign_in(&self, email: &str, password: &str) -> String {
         let answer: Value = self
             .http
             .post(format!("{}/auth/sign-in", self.gateway()))
-            .json(&body)
+            .json(&json!({"email": email, "password": password}))
             .send()
             .await
             .expect("the gateway answers")
