@@ -6,10 +6,12 @@
 pub(crate) mod callers;
 mod fields;
 pub(crate) mod fill;
+mod handles;
 mod matrix;
 mod methods;
 mod schema;
 mod seen;
+mod streams;
 pub(crate) mod subject;
 pub(crate) mod world;
 
@@ -21,4 +23,14 @@ async fn every_method_answers_others_as_if_the_thing_never_was() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_field_answers_others_as_if_the_thing_never_was() {
     fields::every_field().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_stream_tells_of_ones_own_alone() {
+    streams::every_stream().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn handles_cursors_and_headers_open_nothing() {
+    handles::all().await;
 }

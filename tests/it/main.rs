@@ -5,6 +5,8 @@ mod clients;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod isolation;
+#[cfg(test)]
 mod main_job;
 #[cfg(test)]
 mod production;

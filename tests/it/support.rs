@@ -1,6 +1,7 @@
 //! Runs the binary as processes and talks to it as its users do.
 
 pub(crate) mod api;
+pub(crate) mod grpc;
 pub(crate) mod process;
 pub(crate) mod spans;
 pub(crate) mod tools;

@@ -24,12 +24,16 @@ use crate::support::{
 };
 
 /// What is watched over gRPC, and by whom rightfully.
-const STREAMS: [&str; 3] = ["messaging.WatchMessages", "onboarding.WatchOnboardings", "onboarding.WatchOwnOnboardings"];
+const STREAMS: [&str; 3] =
+    ["messaging.WatchMessages", "onboarding.WatchOnboardings", "onboarding.WatchOwnOnboardings"];
 /// The same in GraphQL.
 const SUBSCRIPTIONS: [(&str, &str); 3] = [
     ("messageUpdates", "subscription { messageUpdates { cursor message { id body } } }"),
     ("inboundMessages", "subscription { inboundMessages { cursor message { id body } } }"),
-    ("onboardingSteps", "subscription { onboardingSteps { cursor onboarding { id tenant { id } } } }"),
+    (
+        "onboardingSteps",
+        "subscription { onboardingSteps { cursor onboarding { id tenant { id } } } }",
+    ),
 ];
 
 /// Somebody who watches, in whatever way.
@@ -77,11 +81,18 @@ pub(super) async fn every_stream() {
     let mut matrix = Matrix::new("streams and subscriptions");
     let all: Vec<String> = Rpc::all().iter().filter(|rpc| rpc.streams()).map(Rpc::name).collect();
     for name in all.iter().filter(|name| *name != "identity.Watch") {
-        assert!(STREAMS.contains(&name.as_str()), "{name} is a stream that nobody attacks; add it here");
+        assert!(
+            STREAMS.contains(&name.as_str()),
+            "{name} is a stream that nobody attacks; add it here"
+        );
     }
     let schema = super::schema::Schema::read(&world.api, &world.owner.bearer).await;
     for field in schema.fields(&schema.subscription) {
-        assert!(SUBSCRIPTIONS.iter().any(|(name, _)| *name == field.name), "nobody attacks the subscription {}", field.name);
+        assert!(
+            SUBSCRIPTIONS.iter().any(|(name, _)| *name == field.name),
+            "nobody attacks the subscription {}",
+            field.name
+        );
     }
     for name in STREAMS.into_iter().chain(SUBSCRIPTIONS.map(|(name, _)| name)) {
         world.watch(name, &mut matrix).await;
@@ -92,7 +103,8 @@ pub(super) async fn every_stream() {
 impl World {
     async fn watch(&self, name: &'static str, matrix: &mut Matrix) {
         let messages = name.contains("essage");
-        let rightful = if name == "onboarding.WatchOnboardings" { &self.operator } else { &self.owner };
+        let rightful =
+            if name == "onboarding.WatchOnboardings" { &self.operator } else { &self.owner };
         let mut watches = Vec::new();
         for caller in std::iter::once(rightful).chain(&self.attackers) {
             if caller.principal() == Principal::Operator && caller.name != rightful.name {
@@ -101,7 +113,11 @@ impl World {
             watches.push((caller, self.open(name, caller).await));
         }
         // First to the victim, then to everybody else.
-        let mark = if messages { self.writes(&self.victim).await } else { self.moves(self.victim.get("stuck")).await };
+        let mark = if messages {
+            self.writes(&self.victim).await
+        } else {
+            self.moves(self.victim.get("stuck")).await
+        };
         let mut marks = Vec::new();
         for (caller, watch) in &watches {
             let sees = watch.is_ok() && caller.name != rightful.name && !caller.is_blind;
@@ -123,10 +139,19 @@ impl World {
         }
     }
 
-    async fn look(&self, caller: &Caller, rightful: &Caller, watch: Result<Watch, String>, mark: &str, own: Option<&str>) -> Verdict {
+    async fn look(
+        &self,
+        caller: &Caller,
+        rightful: &Caller,
+        watch: Result<Watch, String>,
+        mark: &str,
+        own: Option<&str>,
+    ) -> Verdict {
         let mut watch = match watch {
             Err(why) if caller.name == rightful.name => return Err(why),
-            Err(why) if why.contains("PERMISSION_DENIED") || why.contains("permission") => return Ok("denied"),
+            Err(why) if why.contains("PERMISSION_DENIED") || why.contains("permission") => {
+                return Ok("denied");
+            }
             Err(why) => return Err(why),
             Ok(watch) => watch,
         };
@@ -135,7 +160,8 @@ impl World {
         }
         let Some(own) = own else { return Err("was let in without a permission".to_owned()) };
         let seen = watch.until(own).await?.join("\n");
-        let hidden = self.marks(caller).into_iter().chain([mark]).find(|hidden| seen.contains(hidden));
+        let hidden =
+            self.marks(caller).into_iter().chain([mark]).find(|hidden| seen.contains(hidden));
         hidden.map_or(Ok("sees its own alone"), |hidden| Err(format!("sees {hidden}: {seen}")))
     }
 
@@ -149,23 +175,38 @@ impl World {
     /// An onboarding moves, where it can; answers its id.
     async fn moves(&self, onboarding: &str) -> String {
         let query = "mutation($input: OnboardingRetryStepInput!) { onboardingRetryStep(input: $input) { userErrors { code } } }";
-        let moved = self.api.try_graphql(&self.operator.bearer, query, json!({"input": {"onboardingId": onboarding}})).await;
+        let moved = self
+            .api
+            .try_graphql(
+                &self.operator.bearer,
+                query,
+                json!({"input": {"onboardingId": onboarding}}),
+            )
+            .await;
         moved.expect("the gateway answers JSON");
         onboarding.to_owned()
     }
 
     async fn open(&self, name: &str, caller: &Caller) -> Result<Watch, String> {
         if let Some((_, document)) = SUBSCRIPTIONS.iter().find(|(field, _)| *field == name) {
-            return self.subscribe(document, caller).await.map(|socket| Watch::Socket(Box::new(socket)));
+            return self
+                .subscribe(document, caller)
+                .await
+                .map(|socket| Watch::Socket(Box::new(socket)));
         }
         let rpc = Rpc::all().into_iter().find(|rpc| rpc.name() == name).expect("a method");
         let service = self.services.token("gateway", &rpc.callee()).await.expect("a token");
-        let headers = Headers { user: Some(caller.token.clone()), service: Some(service), more: Vec::new() };
+        let headers =
+            Headers { user: Some(caller.token.clone()), service: Some(service), more: Vec::new() };
         let opened = self.channels.open(&rpc, &headers, &json!({})).await;
         opened.map(Watch::Stream).map_err(|status| super::methods::told(&status))
     }
 
-    async fn subscribe(&self, document: &str, caller: &Caller) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>>, String> {
+    async fn subscribe(
+        &self,
+        document: &str,
+        caller: &Caller,
+    ) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>>, String> {
         let url = text(&self.api.json, "/gateway/graphql_ws");
         let host = url.trim_start_matches("ws://").split('/').next().unwrap_or_default();
         let request = Request::get(url)
@@ -175,21 +216,28 @@ impl World {
             .header("sec-websocket-version", "13")
             .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
             .header("sec-websocket-protocol", "graphql-transport-ws");
-        let (mut socket, _) = connect_async(request.body(()).expect("a request")).await.map_err(|e| e.to_string())?;
+        let (mut socket, _) =
+            connect_async(request.body(()).expect("a request")).await.map_err(|e| e.to_string())?;
         let hello = json!({"type": "connection_init", "payload": {"authorization": format!("Bearer {}", caller.bearer)}});
         let ask = json!({"id": "1", "type": "subscribe", "payload": {"query": document}});
         // A question after it: once it is answered, the subscription was begun.
         let after = json!({"id": "2", "type": "subscribe", "payload": {"query": "{ viewer { operator } }"}});
         for said in [hello, ask, after] {
-            socket.send(Message::text(said.to_string())).await.map_err(|error| error.to_string())?;
+            socket
+                .send(Message::text(said.to_string()))
+                .await
+                .map_err(|error| error.to_string())?;
         }
         let begun = async {
             loop {
                 match socket.next().await {
                     Some(Ok(Message::Text(heard))) => {
-                        let heard: Value = serde_json::from_str(&heard).map_err(|error| error.to_string())?;
+                        let heard: Value =
+                            serde_json::from_str(&heard).map_err(|error| error.to_string())?;
                         let own = heard.get("id") == Some(&json!("1"));
-                        if own && heard.to_string().contains("\"errors\"") || own && heard.get("type") == Some(&json!("error")) {
+                        if own && heard.to_string().contains("\"errors\"")
+                            || own && heard.get("type") == Some(&json!("error"))
+                        {
                             return Err(heard.to_string());
                         }
                         if heard.get("id") == Some(&json!("2")) {
@@ -201,7 +249,9 @@ impl World {
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), begun).await.map_err(|_| "no word within 10 s".to_owned())??;
+        tokio::time::timeout(Duration::from_secs(10), begun)
+            .await
+            .map_err(|_| "no word within 10 s".to_owned())??;
         Ok(socket)
     }
 }
