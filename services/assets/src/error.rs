@@ -40,7 +40,7 @@ pub(crate) enum Error {
     Lost(Trouble),
     #[error("the page token is not one of this list's: {0}")]
     Cursor(#[from] CursorError),
-    #[error("numbers and templates could not be read or written")]
+    #[error(transparent)]
     Store(#[from] store::Error),
 }
 

@@ -72,7 +72,7 @@ pub(crate) enum Error {
     Signing(#[from] auth::KeyError),
     #[error("a password could not be hashed: {0}")]
     Hashing(String),
-    #[error("the database could not be worked with")]
+    #[error(transparent)]
     Store(#[from] store::Error),
 }
 

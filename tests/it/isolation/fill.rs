@@ -66,7 +66,7 @@ pub(crate) fn fill(callee: &str, operation: &str, field: &str) -> Option<Fill> {
         ) => Id(own_kind(operation)?),
         // Values of which only one does.
         ("CreatePerson" | "personCreate" | "UpdatePersonRole" | "personRoleUpdate", "role") => {
-            Is(json!("tenant.readonly"))
+            Is(json!("tenant.read_only"))
         }
         ("CreateDeskPerson" | "deskPersonCreate", "role") => Is(json!("tenant.owner")),
         ("CreateDeskPerson" | "deskPersonCreate", "partner_id" | "operator") => Leave,

@@ -13,7 +13,7 @@ use tonic::{Code, Status};
 
 use super::{
     callers::Caller,
-    fill::{Fill, fill},
+    fill::{Fill, fill, unique},
     matrix::{Matrix, Verdict},
     seen::Seen,
     subject::Subject,
@@ -441,6 +441,10 @@ impl Handle {
             request[name] = value.clone();
         }
         request[&self.field] = if self.list { json!([id]) } else { json!(id) };
+        if request.get("idempotency_key").is_some() {
+            // A key that was used answers by itself.
+            request["idempotency_key"] = json!(format!("isolation-{}", unique()));
+        }
         request
     }
 }
