@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use futures::future::join_all;
+use proto::options::v1::Principal;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -42,6 +43,9 @@ const FOR_ALL: [&str; 2] = ["viewer", "errorExplanation"];
 
 /// Fields that refer to a thing beside the one that the mutation is about.
 const BESIDE: [&str; 3] = ["context_message_id", "waba_ids", "partner_id"];
+
+/// A filter that tenants have and the desk has not.
+const THE_TENANTS_FILTER: (&str, &str) = ("numbers", "waba");
 
 /// What an operator must not see in a tenant (T12).
 const NOT_FOR_THE_DESK: [&str; 14] = [
@@ -83,12 +87,18 @@ pub(super) async fn every_field() {
     let mut asked = Vec::new();
     for (root, is_mutation) in [(&schema.query, false), (&schema.mutation, true)] {
         for field in schema.fields(root) {
-            matrix.row(&field.name);
             match documents(&schema, &field, is_mutation, &mut covered) {
                 Ok(documents) => asked.extend(documents),
                 Err(why) => matrix.fault(format!("{} can't be filled: {why}", field.name)),
             }
         }
+    }
+    // What only streams tell of is asked for there.
+    for field in schema.fields(&schema.subscription) {
+        schema.selection(&field, &mut covered);
+    }
+    for one in &asked {
+        matrix.row(&one.name);
     }
     for left in schema.everything().difference(&covered) {
         matrix.fault(format!("no selection asks for {left}"));
@@ -97,6 +107,9 @@ pub(super) async fn every_field() {
     for one in asked.iter().filter(|one| !is_last(one)) {
         let passed = world.ask_rightfully(one).await;
         matrix.control(&one.name, passed);
+    }
+    for one in &asked {
+        world.own_things_of(one, &mut matrix).await;
     }
     let before = world.settled().await;
     for one in &asked {
@@ -174,6 +187,15 @@ fn documents(
         handles,
         plain,
     };
+    if field.is_page() {
+        // Few items with all that hangs on them, and many with what they are themselves.
+        let mut many = asked.clone();
+        many.document = many.document.replace(&selection, &schema.items(field));
+        many.plain.retain(|(one, _)| one.name != "first");
+        many.document = many.document.replace("$first: Int", "$first: Int = 30");
+        many.name = format!("{}(many)", asked.name);
+        return Ok(vec![asked, many]);
+    }
     if many.is_empty() {
         return Ok(vec![asked]);
     }
@@ -206,9 +228,14 @@ fn kind_of(type_name: &str) -> Result<&'static str, String> {
 
 impl Asked {
     /// The variables about a subject's things, with another id in one place.
-    fn variables(&self, own: &Subject, instead: Option<(&str, &str)>) -> Value {
+    fn variables(&self, caller: &Caller, own: &Subject, instead: Option<(&str, &str)>) -> Value {
         let mut given = Map::new();
+        let desk = caller.principal() != Principal::User;
         for (field, kind) in &self.handles {
+            let is_filter = (self.field.as_str(), *kind) == THE_TENANTS_FILTER;
+            if desk && is_filter && instead.is_none_or(|(name, _)| name != field.name) {
+                continue;
+            }
             let id = instead
                 .filter(|(name, _)| *name == field.name)
                 .map_or_else(|| own.get(kind), |(_, id)| id);
@@ -236,6 +263,8 @@ struct Told {
     /// The field's own data.
     data: Value,
     codes: Vec<String>,
+    /// Where the errors lie.
+    paths: BTreeSet<String>,
 }
 
 impl Told {
@@ -266,16 +295,19 @@ impl World {
             .await
             .expect("the gateway answers JSON");
         let data = body.pointer(&format!("/data/{}", asked.field)).cloned().unwrap_or_default();
-        let errors = body.get("errors").and_then(Value::as_array).into_iter().flatten();
+        let errors = || body.get("errors").and_then(Value::as_array).into_iter().flatten();
         let code = |error: &Value| {
             error.pointer("/extensions/code").and_then(Value::as_str).unwrap_or("none").to_owned()
         };
-        Told { codes: errors.map(code).collect(), data, body }
+        let path = |error: &Value| error.get("path").map_or_else(String::new, Value::to_string);
+        let (codes, paths) = (errors().map(code).collect(), errors().map(path).collect());
+        Told { codes, paths, data, body }
     }
 
-    /// The owner or, where it is the desk's, the operator.
+    /// The owner or, where it is the desk's, the operator. Of a thing that both see, what is denied to one of them is
+    /// answered to the other.
     async fn ask_rightfully(&self, asked: &Asked) -> Result<(), String> {
-        let mut whys = Vec::new();
+        let (mut whys, mut denied) = (Vec::new(), None::<BTreeSet<String>>);
         for caller in [&self.owner, &self.operator] {
             if asked.field == "conversationPass" || asked.field == "conversationRelease" {
                 // By who holds it.
@@ -283,26 +315,41 @@ impl World {
                 self.mutate(&self.owner.bearer, "conversationTake", "conversation { id }", input)
                     .await;
             }
-            let told = self.ask(&caller.bearer, asked, asked.variables(&self.victim, None)).await;
+            let told =
+                self.ask(&caller.bearer, asked, asked.variables(caller, &self.victim, None)).await;
             let nothing =
                 told.data.is_null() || told.data == json!([null]) || told.user_errors() > 0;
-            if told.codes.is_empty() && !nothing {
-                return Ok(());
+            if !nothing && (told.codes.is_empty() || told.is_denied()) {
+                let left = denied.take().map_or(told.paths.clone(), |before| {
+                    before.intersection(&told.paths).cloned().collect()
+                });
+                if left.is_empty() {
+                    return Ok(());
+                }
+                denied = Some(left);
             }
             whys.push(format!("{}: {}", caller.name, told.body));
         }
-        Err(whys.join("; "))
+        Err(format!("{denied:?}; {}", whys.join("; ")))
+    }
+
+    async fn own_things_of(&self, asked: &Asked, matrix: &mut Matrix) {
+        let cells = self.attackers.iter().map(async |caller| {
+            self.own_field(asked, caller).await.map(|verdict| (caller.name, verdict))
+        });
+        for (caller, verdict) in join_all(cells).await.into_iter().flatten() {
+            matrix.cell(&asked.name, "its own", caller, verdict);
+        }
     }
 
     async fn attack_field(&self, asked: &Asked, matrix: &mut Matrix) {
         let cells = self.attackers.iter().map(async |caller| {
             let mut cells = Vec::new();
-            cells.extend(
-                self.own_field(asked, caller)
-                    .await
-                    .map(|verdict| ("its own".to_owned(), caller.name, verdict)),
-            );
             for (field, kind) in &asked.handles {
+                // The tenant that a caller is of is its own.
+                if *kind == "tenant" && caller.claim("tid") == Some(self.victim.get("tenant")) {
+                    continue;
+                }
                 let verdict = self.field_cell(asked, caller, field, kind).await;
                 cells.push((field.name.clone(), caller.name, verdict));
             }
@@ -319,12 +366,13 @@ impl World {
         if !has_all || LAST.contains(&asked.field.as_str()) || caller.name == self.operator.name {
             return None;
         }
-        let told = self.ask(&caller.bearer, asked, asked.variables(&caller.own, None)).await;
+        let told =
+            self.ask(&caller.bearer, asked, asked.variables(caller, &caller.own, None)).await;
         let raw = told.raw("");
         Some(if let Some(mark) = self.hidden(caller).into_iter().find(|mark| raw.contains(mark)) {
             Err(format!("sees {mark}: {raw}"))
         } else if told.is_denied() {
-            Ok("denied")
+            Ok(if told.data.is_null() { "denied" } else { "denied in part" })
         } else if caller.is_blind
             && !FOR_ALL.contains(&asked.field.as_str())
             && !told.data.is_null()
@@ -354,7 +402,11 @@ impl World {
             if asked.is_mutation {
                 // The desk's own mutations are its to use; a tenant's are denied before any lookup.
                 let told = self
-                    .ask(&caller.bearer, asked, asked.variables(&own, Some((&field.name, &never))))
+                    .ask(
+                        &caller.bearer,
+                        asked,
+                        asked.variables(caller, &own, Some((&field.name, &never))),
+                    )
                     .await;
                 return if told.is_denied() || told.user_errors() > 0 {
                     Ok("denied")
@@ -362,7 +414,7 @@ impl World {
                     Ok("the desk's")
                 };
             }
-            let told = self.ask(&caller.bearer, asked, asked.variables(&own, None)).await;
+            let told = self.ask(&caller.bearer, asked, asked.variables(caller, &own, None)).await;
             let raw = told.raw(&foreign);
             let seen = NOT_FOR_THE_DESK.iter().find(|kind| raw.contains(self.victim.get(kind)));
             return seen
@@ -371,10 +423,14 @@ impl World {
                 });
         }
         let told = self
-            .ask(&caller.bearer, asked, asked.variables(&own, Some((&field.name, &foreign))))
+            .ask(
+                &caller.bearer,
+                asked,
+                asked.variables(caller, &own, Some((&field.name, &foreign))),
+            )
             .await;
         let wanted = self
-            .ask(&caller.bearer, asked, asked.variables(&own, Some((&field.name, &never))))
+            .ask(&caller.bearer, asked, asked.variables(caller, &own, Some((&field.name, &never))))
             .await;
         let raw = told.raw(&foreign);
         let clear = |code: &String| {

@@ -91,6 +91,7 @@ pub(crate) fn fill(callee: &str, operation: &str, field: &str) -> Option<Fill> {
         ("measures", "from_day" | "to_day" | "granularity")
         | ("GetMeasures", "from_day" | "to_day" | "granularity") => Leave,
         ("errorExplanation", "code") => Is(json!(131_047)),
+        ("errorExplanation", "subcode") => Leave,
         ("ListTenantFigures" | "tenantFigures", "after_id" | "after") => Leave,
         ("apiKeyCreate", "environment") => Is(json!("SANDBOX")),
         ("WatchMessages", "direction") | ("SendMessage", "origin") => Leave,
@@ -131,7 +132,7 @@ fn general(field: &str, name: impl Fn() -> Fill, key: impl Fn() -> Fill) -> Opti
         "conversation_ids" => Ids("conversation"),
         "page" => Is(json!({"page_size": 100})),
         "limit" => Is(json!(100)),
-        "first" => Is(json!(50)),
+        "first" => Is(json!(2)),
         "name" => name(),
         "email" => Is(json!(format!("isolation-{}@example.test", unique()))),
         "reason" => Is(json!("the isolation suite")),

@@ -31,6 +31,7 @@ pub(crate) struct Field {
     pub(crate) name: String,
     pub(crate) kind: Value,
     pub(crate) arguments: Vec<Self>,
+    has_default: bool,
 }
 
 impl Field {
@@ -40,6 +41,7 @@ impl Field {
             name: text(value, "/name").to_owned(),
             kind: value.get("type").cloned().expect("a type"),
             arguments: arguments.map(Self::of).collect(),
+            has_default: value.get("defaultValue").is_some_and(Value::is_string),
         }
     }
 
@@ -53,7 +55,12 @@ impl Field {
     }
 
     pub(crate) fn must_be_given(&self) -> bool {
-        self.written().ends_with('!')
+        self.written().ends_with('!') && !self.has_default
+    }
+
+    /// Whether it answers a page of a list.
+    pub(crate) fn is_page(&self) -> bool {
+        is_page(&named(&self.kind))
     }
 
     /// In the words of the contracts: `numberId` is `number_id`.
@@ -79,6 +86,10 @@ fn written(kind: &Value) -> String {
         "LIST" => format!("[{}]", inner()),
         _ => text(kind, "/name").to_owned(),
     }
+}
+
+fn is_page(of: &str) -> bool {
+    of.ends_with("Connection")
 }
 
 fn named(kind: &Value) -> String {
@@ -147,6 +158,14 @@ impl Schema {
         self.select(&named(&field.kind), 0, false, covered)
     }
 
+    /// Of a page its items' own fields alone, so that many items may be asked for at once.
+    pub(crate) fn items(&self, field: &Field) -> String {
+        let nodes =
+            self.fields(&named(&field.kind)).into_iter().find(|field| field.name == "nodes");
+        let item = named(&nodes.expect("a page has nodes").kind);
+        format!("{{ nodes {} }}", self.select(&item, DEEPEST, true, &mut BTreeSet::new()))
+    }
+
     fn select(
         &self,
         of: &str,
@@ -169,7 +188,7 @@ impl Schema {
         for field in self.fields(of) {
             let inner = named(&field.kind);
             let leaf = self.kind(&inner) != "OBJECT";
-            let page = inner.ends_with("Connection");
+            let page = is_page(&inner);
             // Nodes below another thing show their own leaves; lists inside lists would cost too much.
             let too_much = depth >= DEEPEST
                 || (page && within_list)
@@ -182,12 +201,12 @@ impl Schema {
                 parts.push(field.name);
                 continue;
             }
-            let next = if self.is_node(&inner) && depth > 0 { DEEPEST } else { depth + 1 };
-            // The items of a page are the things themselves.
-            let next = if (of.ends_with("Connection") || of.ends_with("Edge")) && depth <= 2 {
-                depth
-            } else {
-                next
+            // A page's nodes are the things themselves; its edges name them once more.
+            let next = match (self.is_node(&inner) && depth > 0, is_page(of), of.ends_with("Edge"))
+            {
+                (_, true, _) if depth <= 2 => depth,
+                (true, ..) | (_, _, true) => DEEPEST,
+                (false, ..) => depth + 1,
             };
             let below = self.select(&inner, next, within_list || page, covered);
             let first = if page { "(first: 2)" } else { "" };

@@ -1,5 +1,7 @@
 //! What comes about by faults alone: onboardings that are stuck, quarantine, dead letters.
 
+use std::path::PathBuf;
+
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -19,9 +21,8 @@ use crate::{
 const SERVICES: [&str; 6] =
     ["identity", "onboarding", "assets", "messaging", "webhooks", "analytics"];
 
-/// Meta's code that is worth another try after a day, and how often it is answered at most.
+/// Meta's code that is worth another try after a day.
 const COME_TOMORROW: i64 = 138_012;
-const STRIKES: i64 = 100;
 
 impl World {
     /// All of it, the onboardings for this tenant.
@@ -51,40 +52,56 @@ impl World {
         (onboarding, dialog.waba_meta, fault)
     }
 
-    /// An onboarding that waits for its numbers to be imported: Meta told assets to come again tomorrow, and only assets.
+    /// An onboarding that waits for its numbers to be imported: Meta told assets to come again tomorrow.
+    ///
+    /// It told the onboarding so too, which a person then tries again.
     async fn waiting(&self, tenant: &str) -> String {
         let operator = &self.operator.token;
         let (onboarding, waba, fault) = self.stuck(tenant, "Waiting Bakery").await;
-        let throttled = json!({"code": COME_TOMORROW, "http_status": 400, "message": "planted by the isolation suite"});
-        let throttle = json!({"operation": "phone_numbers", "waba_id": waba, "action": {"error": throttled}, "times": STRIKES});
-        let throttle =
-            text(&self.api.control("POST", "/faults", &throttle).await, "/id").to_owned();
+        let tomorrow = json!({"code": COME_TOMORROW, "http_status": 400, "message": "planted by the isolation suite"});
+        let tomorrow =
+            json!({"operation": "phone_numbers", "waba_id": waba, "action": {"error": tomorrow}});
+        let tomorrow =
+            text(&self.api.control("POST", "/faults", &tomorrow).await, "/id").to_owned();
         self.api.control("DELETE", &format!("/faults/{fault}"), &json!({})).await;
         let input = json!({"onboardingId": onboarding});
         self.mutate(operator, "onboardingRetryStep", "onboarding { id }", input.clone()).await;
-        until("Meta to have sent away the onboarding, and assets too", PATIENCE, async || {
-            let query = "query($id: ID!) { onboarding(id: $id) { step steps { step attempts } } }";
-            let seen = self.api.graphql(operator, query, json!({"id": onboarding})).await;
-            let steps = seen.pointer("/onboarding/steps").and_then(Value::as_array).expect("steps");
-            let registering = steps
-                .iter()
-                .find(|step| text(step, "/step") == "NUMBER_REGISTERED")
-                .expect("the step");
-            let own = registering.get("attempts").and_then(Value::as_i64).expect("attempts");
-            let faults = self.api.control_get("/faults").await;
-            let faults = faults.get("data").and_then(Value::as_array).expect("faults");
-            let left = faults
-                .iter()
-                .find(|fault| text(fault, "/id") == throttle)
-                .and_then(|fault| fault.get("times")?.as_i64());
-            let strikes = STRIKES - left.expect("strikes that are left");
-            if own > 0 && strikes > own { Ok(()) } else { Err((strikes, own)) }
-        })
-        .await;
-        self.api.control("DELETE", &format!("/faults/{throttle}"), &json!({})).await;
+        self.stands_at(operator, &onboarding, "RETRYING", "NUMBER_REGISTERED").await;
+        self.import_is_put_off(&waba).await;
+        self.api.control("DELETE", &format!("/faults/{tomorrow}"), &json!({})).await;
         self.mutate(operator, "onboardingRetryStep", "onboarding { id }", input).await;
         self.stands_at(operator, &onboarding, "RUNNING", "ASSETS_IMPORTED").await;
         onboarding
+    }
+
+    /// Waits until assets knows all that onboarding told of the WABA, and reads it tomorrow at the earliest.
+    async fn import_is_put_off(&self, waba: &str) {
+        const SQL: &str = "SELECT i.due_us FROM waba_import i JOIN waba w USING (tenant_id, waba_id) \
+             JOIN told.waba o USING (tenant_id, waba_id) \
+             WHERE w.meta_id = ? AND w.version = o.version AND i.lease_us = 0 AND i.due_us > ?";
+        let mut database = self.database("assets").await;
+        sqlx::query("ATTACH ? AS told")
+            .bind(self.file("onboarding").to_string_lossy().into_owned())
+            .execute(&mut database)
+            .await
+            .expect("onboarding's file");
+        let soon = self.now_us().await + 3_600_000_000;
+        until("an import that is put off until tomorrow", PATIENCE, async || {
+            let query = sqlx::query(SQL).bind(waba).bind(soon);
+            let found = query.fetch_optional(&mut database).await.expect("assets' tables");
+            found.map(drop).ok_or("it is due sooner, or not known yet")
+        })
+        .await;
+    }
+
+    fn file(&self, service: &str) -> PathBuf {
+        self.dev.data().join(format!("{service}.sqlite"))
+    }
+
+    async fn database(&self, service: &str) -> SqliteConnection {
+        let options =
+            SqliteConnectOptions::new().filename(self.file(service)).busy_timeout(PATIENCE);
+        SqliteConnection::connect_with(&options).await.expect("the service's file")
     }
 
     /// Lets Meta refuse one operation on one WABA, for good.
@@ -121,10 +138,7 @@ impl World {
             ("assets", "assets.number.changed", "NumberChanged"),
         ];
         for (service, key, kind) in broken.into_iter().cycle().take(4) {
-            let file = self.dev.data().join(format!("{service}.sqlite"));
-            let options = SqliteConnectOptions::new().filename(file).busy_timeout(PATIENCE);
-            let mut database =
-                SqliteConnection::connect_with(&options).await.expect("the service's file");
+            let mut database = self.database(service).await;
             let id = kernel::id::EventId::mint(
                 &kernel::ids::SystemIds::new(),
                 kernel::clock::WallClock::now(&kernel::clock::SystemClock),
