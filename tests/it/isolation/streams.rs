@@ -1,7 +1,8 @@
 //! Streams and subscriptions: what happens to the victim is seen by the victim and by nobody else (ISO-8).
 //!
-//! Everybody watches at once. Then something happens to the victim and, after it, to each attacker: whoever has seen its
-//! own has been served past the victim's, and must not have seen that.
+//! Everybody watches at once. Something happens to the victim; when the victim has seen it, something happens to each
+//! attacker: whoever sees its own has been served past the victim's, and must not have seen that. The same once more with
+//! the victim's own cursor in an attacker's hand.
 
 use std::time::Duration;
 
@@ -12,10 +13,13 @@ use proto::options::v1::Principal;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
+use tonic::Status;
 
 use super::{
     callers::Caller,
+    fill::unique,
     matrix::{Matrix, Verdict},
+    subject::Subject,
     world::{PATIENCE, World},
 };
 use crate::support::{
@@ -23,56 +27,128 @@ use crate::support::{
     text,
 };
 
-/// What is watched over gRPC, and by whom rightfully.
+/// What is watched over gRPC.
 const STREAMS: [&str; 3] =
     ["messaging.WatchMessages", "onboarding.WatchOnboardings", "onboarding.WatchOwnOnboardings"];
-/// The same in GraphQL.
+/// The same in GraphQL, with things that loaders add.
 const SUBSCRIPTIONS: [(&str, &str); 3] = [
-    ("messageUpdates", "subscription { messageUpdates { cursor message { id body } } }"),
-    ("inboundMessages", "subscription { inboundMessages { cursor message { id body } } }"),
+    (
+        "messageUpdates",
+        "subscription($after: String) { messageUpdates(after: $after) { cursor resync message { id body number { id } contact { id e164 } conversation { id } } } }",
+    ),
+    (
+        "inboundMessages",
+        "subscription($after: String) { inboundMessages(after: $after) { cursor resync message { id body number { id } contact { id e164 } conversation { id } } } }",
+    ),
     (
         "onboardingSteps",
-        "subscription { onboardingSteps { cursor onboarding { id tenant { id } } } }",
+        "subscription($after: String) { onboardingSteps(after: $after) { cursor resync onboarding { id state tenant { id name } } } }",
     ),
 ];
+
+/// How long a stream that was opened a moment ago may take to tell of the first thing.
+const SOON: Duration = Duration::from_secs(2);
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Somebody who watches, in whatever way.
 enum Watch {
     Stream(Items),
-    Socket(Box<WebSocketStream<MaybeTlsStream<TcpStream>>>),
+    Socket(Box<Socket>),
 }
 
+/// A stream, or why it did not open.
+type Opened = Result<Watch, String>;
+
 impl Watch {
-    /// All that is seen until `mark` is.
-    async fn until(&mut self, mark: &str) -> Result<Vec<String>, String> {
-        let mut seen = Vec::new();
+    /// The next thing that is told, as JSON.
+    async fn next(&mut self) -> Result<Value, String> {
+        match self {
+            Self::Stream(items) => match items.next().await {
+                Ok(item) => item.ok_or_else(|| "the stream ended".to_owned()),
+                Err(status) => Err(why(&status)),
+            },
+            Self::Socket(socket) => loop {
+                let frame = heard(socket).await?;
+                if frame.get("id") != Some(&json!("1")) {
+                    continue;
+                }
+                let payload = frame.get("payload").cloned().unwrap_or_default();
+                let is_item = frame.get("type") == Some(&json!("next"));
+                if !is_item || payload.get("errors").is_some() {
+                    return Err(frame.to_string());
+                }
+                let data = payload.get("data").and_then(Value::as_object);
+                return Ok(data.and_then(|data| data.values().next()).cloned().unwrap_or_default());
+            },
+        }
+    }
+
+    /// All that is told until `mark` is, and the cursor of that.
+    async fn until(&mut self, mark: &str, patience: Duration) -> Result<(String, String), String> {
+        let mut seen = String::new();
         let reading = async {
             loop {
-                let item = match self {
-                    Self::Stream(items) => match items.next().await {
-                        Ok(Some(item)) => item.to_string(),
-                        Ok(None) => return Err("the stream ended".to_owned()),
-                        Err(status) => return Err(status.to_string()),
-                    },
-                    Self::Socket(socket) => match socket.next().await {
-                        Some(Ok(Message::Text(text))) => text.to_string(),
-                        Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
-                        other => return Err(format!("the socket said {other:?}")),
-                    },
-                };
-                let found = item.contains(mark);
-                seen.push(item);
-                if found {
-                    return Ok(());
+                let item = self.next().await?;
+                seen.push_str(&item.to_string());
+                if item.to_string().contains(mark) {
+                    return Ok::<_, String>(text(&item, "/cursor").to_owned());
                 }
             }
         };
-        match tokio::time::timeout(PATIENCE, reading).await {
-            Ok(Ok(())) => Ok(seen),
-            Ok(Err(why)) => Err(format!("{why}, after {seen:?}")),
-            Err(_) => Err(format!("{mark} was not seen within {} s: {seen:?}", PATIENCE.as_secs())),
+        match tokio::time::timeout(patience, reading).await {
+            Ok(Ok(cursor)) => Ok((seen, cursor)),
+            Ok(Err(why)) => Err(format!("{why}, after {seen}")),
+            Err(_) => Err(format!("{mark} was not seen within {} s: {seen}", patience.as_secs())),
         }
     }
+}
+
+/// The next frame of a socket.
+async fn heard(socket: &mut Socket) -> Result<Value, String> {
+    loop {
+        match socket.next().await {
+            Some(Ok(Message::Text(frame))) => {
+                return serde_json::from_str(&frame).map_err(|error| error.to_string());
+            }
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            other => return Err(format!("the socket said {other:?}")),
+        }
+    }
+}
+
+fn why(status: &Status) -> String {
+    format!("{:?} {}", status.code(), super::methods::told(status))
+}
+
+/// A stream that must be refused so, in gRPC's word or in GraphQL's.
+async fn refused(watch: Opened, code: &str, word: &'static str) -> Verdict {
+    let why = match watch {
+        Ok(mut watch) => match tokio::time::timeout(PATIENCE, watch.next()).await {
+            Ok(Ok(item)) => return Err(format!("was shown {item}")),
+            Ok(Err(why)) => why,
+            Err(_) => return Err("was let in".to_owned()),
+        },
+        Err(why) => why,
+    };
+    if why.contains(code) || why.contains(word) { Ok(word) } else { Err(why) }
+}
+
+fn rpc(name: &str) -> Rpc {
+    let found = Rpc::all().into_iter().find(|rpc| rpc.name() == name);
+    found.unwrap_or_else(|| panic!("no method {name}"))
+}
+
+/// The method that a stream is, or that a subscription stands on for this caller.
+fn behind(name: &str, caller: &Caller) -> Rpc {
+    rpc(match name {
+        "messageUpdates" | "inboundMessages" => "messaging.WatchMessages",
+        "onboardingSteps" if caller.principal() == Principal::User => {
+            "onboarding.WatchOwnOnboardings"
+        }
+        "onboardingSteps" => "onboarding.WatchOnboardings",
+        stream => stream,
+    })
 }
 
 /// Watches as everybody.
@@ -102,111 +178,113 @@ pub(super) async fn every_stream() {
 
 impl World {
     async fn watch(&self, name: &'static str, matrix: &mut Matrix) {
-        let messages = name.contains("essage");
         let rightful =
             if name == "onboarding.WatchOnboardings" { &self.operator } else { &self.owner };
-        let mut watches = Vec::new();
-        for caller in std::iter::once(rightful).chain(&self.attackers) {
-            if caller.principal() == Principal::Operator && caller.name != rightful.name {
-                continue;
-            }
-            watches.push((caller, self.open(name, caller).await));
-        }
-        // First to the victim, then to everybody else.
-        let mark = if messages {
-            self.writes(&self.victim).await
-        } else {
-            self.moves(self.victim.get("stuck")).await
+        // The desk's own streams are the operator's to see.
+        let attackers: Vec<&Caller> = self
+            .attackers
+            .iter()
+            .filter(|caller| {
+                caller.principal() != Principal::Operator || !caller.may_call(&behind(name, caller))
+            })
+            .collect();
+        let mut control = self.open(name, rightful, &self.victim, None).await;
+        let now = attackers.iter().map(|caller| self.open(name, caller, &caller.own, None));
+        let now = join_all(now).await;
+        // First to the victim, and when that has been told, to everybody else.
+        let mark = self.happens(name, &self.victim).await;
+        let seen = match &mut control {
+            Ok(watch) => watch.until(&mark, PATIENCE).await,
+            Err(why) => Err(why.clone()),
         };
-        let mut marks = Vec::new();
-        for (caller, watch) in &watches {
-            let sees = watch.is_ok() && caller.name != rightful.name && !caller.is_blind;
-            marks.push(match (sees, messages) {
-                (false, _) => None,
-                (true, true) => Some(self.writes(&caller.own).await),
-                (true, false) => Some(self.moves(caller.own.get("onboarding")).await),
-            });
-        }
-        let looked = watches.into_iter().zip(marks).map(async |((caller, watch), own)| {
-            (caller, self.look(caller, rightful, watch, &mark, own.as_deref()).await)
-        });
-        for (caller, verdict) in join_all(looked).await {
-            if caller.name == rightful.name {
-                matrix.control(name, verdict.map(drop));
+        let cursor = match seen {
+            Ok((_, cursor)) => cursor,
+            Err(why) => return matrix.control(name, Err(why)),
+        };
+        matrix.control(name, Ok(()));
+        let after =
+            attackers.iter().map(|caller| self.open(name, caller, &caller.own, Some(&cursor)));
+        let after = join_all(after).await;
+        for (caller, (now, after)) in attackers.iter().zip(now.into_iter().zip(after)) {
+            let may = caller.may_call(&behind(name, caller));
+            let own = if may { Some(self.happens(name, &caller.own).await) } else { None };
+            let own = own.as_deref();
+            matrix.cell(name, "from now", caller.name, self.look(caller, now, &mark, own).await);
+            // Whoever is of the victim's tenant may hold its cursor, and sees no more by it.
+            let within = caller.claim("tid") == Some(self.victim.get("tenant"));
+            let verdict = if may && !within {
+                refused(after, "InvalidArgument", "INVALID_ARGUMENT").await
             } else {
-                matrix.cell(name, "what happens", caller.name, verdict);
-            }
+                self.look(caller, after, &mark, own).await
+            };
+            matrix.cell(name, "another's cursor", caller.name, verdict);
         }
     }
 
-    async fn look(
-        &self,
-        caller: &Caller,
-        rightful: &Caller,
-        watch: Result<Watch, String>,
-        mark: &str,
-        own: Option<&str>,
-    ) -> Verdict {
-        let mut watch = match watch {
-            Err(why) if caller.name == rightful.name => return Err(why),
-            Err(why) if why.contains("PERMISSION_DENIED") || why.contains("permission") => {
-                return Ok("denied");
-            }
-            Err(why) => return Err(why),
-            Ok(watch) => watch,
+    /// What a caller makes of a stream: denied where it may not watch, else its own alone.
+    async fn look(&self, caller: &Caller, watch: Opened, mark: &str, own: Option<&str>) -> Verdict {
+        let Some(own) = own else {
+            return refused(watch, "PermissionDenied", "PERMISSION_DENIED").await;
         };
-        if caller.name == rightful.name {
-            return watch.until(mark).await.map(|_| "sees it");
-        }
-        let Some(own) = own else { return Err("was let in without a permission".to_owned()) };
-        let seen = watch.until(own).await?.join("\n");
+        let (seen, _) = watch?.until(own, PATIENCE).await?;
         let hidden =
             self.marks(caller).into_iter().chain([mark]).find(|hidden| seen.contains(hidden));
         hidden.map_or(Ok("sees its own alone"), |hidden| Err(format!("sees {hidden}: {seen}")))
     }
 
-    /// A customer writes; answers words that nobody else has.
-    async fn writes(&self, to: &super::subject::Subject) -> String {
-        let words = format!("word {} for {}", super::fill::unique(), to.get("tenant"));
+    /// Something happens to somebody that the stream tells of. Answers a word that nothing else has.
+    async fn happens(&self, name: &str, to: &Subject) -> String {
+        if name.contains("nboarding") {
+            return self.onboard_again(to).await;
+        }
+        let words = format!("word {} for {}", unique(), to.get("tenant"));
         self.customer_writes(to.get("customer"), to.get("number_meta"), &words).await;
         words
     }
 
-    /// An onboarding moves, where it can; answers its id.
-    async fn moves(&self, onboarding: &str) -> String {
-        let query = "mutation($input: OnboardingRetryStepInput!) { onboardingRetryStep(input: $input) { userErrors { code } } }";
-        let moved = self
-            .api
-            .try_graphql(
-                &self.operator.bearer,
-                query,
-                json!({"input": {"onboardingId": onboarding}}),
-            )
-            .await;
-        moved.expect("the gateway answers JSON");
-        onboarding.to_owned()
+    /// Opens a stream. One that tells of what comes from now on is tried until it does: it is open when it tells.
+    async fn open(
+        &self,
+        name: &str,
+        caller: &Caller,
+        own: &Subject,
+        after: Option<&str>,
+    ) -> Opened {
+        let mut watch = self.begin(name, caller, after).await?;
+        let begins_empty = !name.contains("nboarding") && after.is_none();
+        if begins_empty && caller.may_call(&behind(name, caller)) {
+            let mut tries = 0;
+            loop {
+                let mark = self.happens(name, own).await;
+                match watch.until(&mark, SOON).await {
+                    Ok(_) => break,
+                    Err(why) if tries == 5 => return Err(why),
+                    Err(_) => tries += 1,
+                }
+            }
+        }
+        Ok(watch)
     }
 
-    async fn open(&self, name: &str, caller: &Caller) -> Result<Watch, String> {
+    async fn begin(&self, name: &str, caller: &Caller, after: Option<&str>) -> Opened {
         if let Some((_, document)) = SUBSCRIPTIONS.iter().find(|(field, _)| *field == name) {
-            return self
-                .subscribe(document, caller)
-                .await
-                .map(|socket| Watch::Socket(Box::new(socket)));
+            let socket = self.subscribe(document, caller, json!({"after": after})).await?;
+            return Ok(Watch::Socket(Box::new(socket)));
         }
-        let rpc = Rpc::all().into_iter().find(|rpc| rpc.name() == name).expect("a method");
+        let rpc = rpc(name);
         let service = self.services.token("gateway", &rpc.callee()).await.expect("a token");
         let headers =
             Headers { user: Some(caller.token.clone()), service: Some(service), more: Vec::new() };
-        let opened = self.channels.open(&rpc, &headers, &json!({})).await;
-        opened.map(Watch::Stream).map_err(|status| super::methods::told(&status))
+        let opened = self.channels.open(&rpc, &headers, &json!({"after": after})).await;
+        opened.map(Watch::Stream).map_err(|status| why(&status))
     }
 
     async fn subscribe(
         &self,
         document: &str,
         caller: &Caller,
-    ) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>>, String> {
+        variables: Value,
+    ) -> Result<Socket, String> {
         let url = text(&self.api.json, "/gateway/graphql_ws");
         let host = url.trim_start_matches("ws://").split('/').next().unwrap_or_default();
         let request = Request::get(url)
@@ -219,39 +297,11 @@ impl World {
         let (mut socket, _) =
             connect_async(request.body(()).expect("a request")).await.map_err(|e| e.to_string())?;
         let hello = json!({"type": "connection_init", "payload": {"authorization": format!("Bearer {}", caller.bearer)}});
-        let ask = json!({"id": "1", "type": "subscribe", "payload": {"query": document}});
-        // A question after it: once it is answered, the subscription was begun.
-        let after = json!({"id": "2", "type": "subscribe", "payload": {"query": "{ viewer { operator } }"}});
-        for said in [hello, ask, after] {
-            socket
-                .send(Message::text(said.to_string()))
-                .await
-                .map_err(|error| error.to_string())?;
+        let ask = json!({"id": "1", "type": "subscribe", "payload": {"query": document, "variables": variables}});
+        for said in [hello, ask] {
+            let sent = socket.send(Message::text(said.to_string())).await;
+            sent.map_err(|error| error.to_string())?;
         }
-        let begun = async {
-            loop {
-                match socket.next().await {
-                    Some(Ok(Message::Text(heard))) => {
-                        let heard: Value =
-                            serde_json::from_str(&heard).map_err(|error| error.to_string())?;
-                        let own = heard.get("id") == Some(&json!("1"));
-                        if own && heard.to_string().contains("\"errors\"")
-                            || own && heard.get("type") == Some(&json!("error"))
-                        {
-                            return Err(heard.to_string());
-                        }
-                        if heard.get("id") == Some(&json!("2")) {
-                            return Ok(());
-                        }
-                    }
-                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                    other => return Err(format!("the socket said {other:?}")),
-                }
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(10), begun)
-            .await
-            .map_err(|_| "no word within 10 s".to_owned())??;
         Ok(socket)
     }
 }

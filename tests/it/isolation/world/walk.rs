@@ -123,6 +123,18 @@ impl World {
 
     /// Invites a tenant and walks Meta's dialog, as far as our callback.
     pub(crate) async fn dialog(&self, desk: &str, tenant: &str, name: &str) -> Dialog {
+        let number = format!("+1415{:07}", 7_000_000 + unique());
+        self.dialog_with(desk, tenant, &[("business_name", name), ("phone_number", &number)]).await
+    }
+
+    /// Onboards a WABA that is live once more, and answers the new onboarding's id.
+    pub(crate) async fn onboard_again(&self, own: &Subject) -> String {
+        let form = [("waba_id", own.get("waba_meta")), ("phone_number_id", own.get("number_meta"))];
+        let dialog = self.dialog_with(&self.operator.token, own.get("tenant"), &form).await;
+        self.call_back(&dialog).await
+    }
+
+    async fn dialog_with(&self, desk: &str, tenant: &str, form: &[(&str, &str)]) -> Dialog {
         let input = json!({"tenantId": tenant, "idempotencyKey": format!("invite-{}", unique())});
         let url =
             text(&self.mutate(desk, "invitationCreate", "url", input).await, "/url").to_owned();
@@ -139,19 +151,9 @@ impl World {
             cookies.filter_map(|cookie| cookie.to_str().ok()?.split(';').next()).collect();
         let cookie = cookies.join("; ");
         let page: Value = page.json().await.expect("JSON");
-        let form = [
-            ("business_name", name.to_owned()),
-            ("phone_number", format!("+1415{:07}", 7_000_000 + unique())),
-        ];
         let dialog = text(&page, "/dialog_url");
-        let done = self
-            .api
-            .http
-            .post(dialog)
-            .header("accept", "application/json")
-            .form(&form)
-            .send()
-            .await;
+        let done =
+            self.api.http.post(dialog).header("accept", "application/json").form(form).send().await;
         let done: Value = done.expect("Meta's dialog").json().await.expect("JSON");
         Dialog {
             url,
