@@ -4,9 +4,11 @@
 //! appears, and fails until `fill.rs` can call it lawfully. It prints the matrix of methods × fields × callers.
 
 pub(crate) mod callers;
+mod cursors;
 mod fields;
 pub(crate) mod fill;
 mod handles;
+mod invitations;
 mod matrix;
 mod methods;
 mod schema;

@@ -47,6 +47,9 @@ const BESIDE: [&str; 3] = ["context_message_id", "waba_ids", "partner_id"];
 /// A filter that tenants have and the desk has not.
 const THE_TENANTS_FILTER: (&str, &str) = ("numbers", "waba");
 
+/// As in `methods`: identity keeps no list of WABAs.
+const UNCHECKED: (&str, &str) = ("apiKeyCreate", "wabaIds");
+
 /// What an operator must not see in a tenant (T12).
 const NOT_FOR_THE_DESK: [&str; 14] = [
     "message",
@@ -110,6 +113,7 @@ pub(super) async fn every_field() {
     }
     for one in &asked {
         world.own_things_of(one, &mut matrix).await;
+        world.field_told_apart(one, &mut matrix).await;
     }
     let before = world.settled().await;
     for one in &asked {
@@ -384,6 +388,40 @@ impl World {
         } else {
             Ok(if caller.is_blind { "nothing" } else { "works" })
         })
+    }
+
+    /// The rightful caller is told the victim's thing from one that never was: else an attack could not see a leak.
+    async fn field_told_apart(&self, asked: &Asked, matrix: &mut Matrix) {
+        for (field, kind) in &asked.handles {
+            if (asked.field.as_str(), field.name.as_str()) == UNCHECKED {
+                continue;
+            }
+            let never = self.never_was(kind);
+            let instead = Some((field.name.as_str(), never.as_str()));
+            let mut alike = Vec::new();
+            for caller in [&self.owner, &self.operator] {
+                let of_never =
+                    self.ask(&caller.bearer, asked, asked.variables(caller, &self.victim, instead));
+                let of_never = of_never.await;
+                let nothing = !of_never.codes.is_empty() || of_never.user_errors() > 0;
+                let is_alike = if LAST.contains(&asked.field.as_str()) {
+                    !nothing || of_never.is_denied()
+                } else {
+                    let variables = asked.variables(caller, &self.victim, None);
+                    let found = self.ask(&caller.bearer, asked, variables).await;
+                    found.still("") == of_never.still("")
+                };
+                if is_alike {
+                    alike.push(of_never.raw(""));
+                }
+            }
+            let verdict = if alike.len() < 2 {
+                Ok("told apart")
+            } else {
+                Err(format!("an id that never was is answered as the thing itself: {alike:?}"))
+            };
+            matrix.cell(&asked.name, &field.name, "rightful", verdict);
+        }
     }
 
     async fn field_cell(

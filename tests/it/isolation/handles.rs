@@ -4,7 +4,7 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 use tonic::Code;
 
-use super::{fill::unique, seen::Seen, world::World};
+use super::{cursors, fill::unique, invitations, matrix::Matrix, seen::Seen, world::World};
 use crate::support::{
     grpc::{Headers, Rpc},
     text,
@@ -41,10 +41,13 @@ pub(super) async fn all() {
     wamids(&world).await;
     template_names(&world).await;
     idempotency_keys(&world).await;
-    cursors(&world).await;
     metadata(&world).await;
     documents_that_mix(&world).await;
     requests_that_interleave(&world).await;
+    invitations::all(&world).await;
+    let mut matrix = Matrix::new("lists and their cursors");
+    cursors::every_list(&world, &mut matrix).await;
+    matrix.finish();
 }
 
 /// Meta's id of another's message is no message.
@@ -156,28 +159,6 @@ async fn idempotency_keys(world: &World) {
         "control: the same key of the same tenant is the same message"
     );
     assert_ne!(first, send(&world.attackers[0]).await);
-}
-
-/// A page token is one tenant's, and one list's.
-async fn cursors(world: &World) {
-    let list = rpc("messaging.ListMessages");
-    let page = |token: &str| json!({"page": {"page_size": 1, "page_token": token}});
-    let headers = world.as_gateway(&list, &world.owner.token, Vec::new()).await;
-    let first = world.knock(&list, &headers, &page("")).await.expect("a page");
-    let token = text(&first, "/page_info/next_page_token").to_owned();
-    let next = world.call_as("messaging.ListMessages", &world.owner.token, &page(&token)).await;
-    assert_eq!(next.code, Code::Ok, "control: {}", next.raw);
-    for (caller, asked) in [
-        (&world.attackers[0], page(&token)),
-        (&world.owner, page(&format!("{token}A"))),
-        (&world.owner, page("AAAA")),
-    ] {
-        let seen = world.call_as("messaging.ListMessages", &caller.token, &asked).await;
-        assert_eq!(seen.code, Code::InvalidArgument, "{}: {}", caller.name, seen.raw);
-    }
-    let elsewhere =
-        world.call_as("messaging.ListConversations", &world.owner.token, &page(&token)).await;
-    assert_eq!(elsewhere.code, Code::InvalidArgument, "another list: {}", elsewhere.raw);
 }
 
 /// Whoever a header says that one is: the token alone says it (T4).

@@ -23,7 +23,7 @@ use super::{
     world::{PATIENCE, World},
 };
 use crate::support::{
-    grpc::{Headers, Items, Rpc},
+    grpc::{Items, Rpc},
     text,
 };
 
@@ -34,20 +34,22 @@ const STREAMS: [&str; 3] =
 const SUBSCRIPTIONS: [(&str, &str); 3] = [
     (
         "messageUpdates",
-        "subscription($after: String) { messageUpdates(after: $after) { cursor resync message { id body number { id } contact { id e164 } conversation { id } } } }",
+        "subscription($after: String, $of: ID) { messageUpdates(after: $after, numberId: $of) { cursor resync message { id body number { id } contact { id e164 } conversation { id } } } }",
     ),
     (
         "inboundMessages",
-        "subscription($after: String) { inboundMessages(after: $after) { cursor resync message { id body number { id } contact { id e164 } conversation { id } } } }",
+        "subscription($after: String, $of: ID) { inboundMessages(after: $after, numberId: $of) { cursor resync message { id body number { id } contact { id e164 } conversation { id } } } }",
     ),
     (
         "onboardingSteps",
-        "subscription($after: String) { onboardingSteps(after: $after) { cursor resync onboarding { id state tenant { id name } } } }",
+        "subscription($after: String, $of: ID) { onboardingSteps(after: $after, tenantId: $of) { cursor resync onboarding { id state tenant { id name } } } }",
     ),
 ];
 
 /// How long a stream that was opened a moment ago may take to tell of the first thing.
 const SOON: Duration = Duration::from_secs(2);
+/// How long a stream is looked at that should show nothing.
+const A_MOMENT: Duration = Duration::from_millis(300);
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -139,6 +141,25 @@ fn rpc(name: &str) -> Rpc {
     found.unwrap_or_else(|| panic!("no method {name}"))
 }
 
+/// The field of a stream's request that names what is watched, and its kind.
+fn filter(name: &str) -> Option<(&'static str, &'static str)> {
+    match name {
+        "onboarding.WatchOwnOnboardings" => None,
+        "onboarding.WatchOnboardings" | "onboardingSteps" => Some(("tenant_id", "tenant")),
+        _ => Some(("number_id", "number")),
+    }
+}
+
+/// What a stream shows in a moment, after all that should have been shown elsewhere was.
+async fn in_passing(watch: Opened) -> String {
+    let mut seen = String::new();
+    let Ok(mut watch) = watch else { return seen };
+    while let Ok(Ok(item)) = tokio::time::timeout(A_MOMENT, watch.next()).await {
+        seen.push_str(&item.to_string());
+    }
+    seen
+}
+
 /// The method that a stream is, or that a subscription stands on for this caller.
 fn behind(name: &str, caller: &Caller) -> Rpc {
     rpc(match name {
@@ -156,6 +177,7 @@ pub(super) async fn every_stream() {
     let world = World::build().await;
     let mut matrix = Matrix::new("streams and subscriptions");
     let all: Vec<String> = Rpc::all().iter().filter(|rpc| rpc.streams()).map(Rpc::name).collect();
+    // Services alone may call that one: `methods` knocks at its doors.
     for name in all.iter().filter(|name| *name != "identity.Watch") {
         assert!(
             STREAMS.contains(&name.as_str()),
@@ -188,9 +210,14 @@ impl World {
                 caller.principal() != Principal::Operator || !caller.may_call(&behind(name, caller))
             })
             .collect();
-        let mut control = self.open(name, rightful, &self.victim, None).await;
-        let now = attackers.iter().map(|caller| self.open(name, caller, &caller.own, None));
+        let now = attackers.iter().map(|caller| self.open(name, caller, &caller.own, json!({})));
         let now = join_all(now).await;
+        // The victim's alone, by its id.
+        let of = filter(name).map(|(_, kind)| json!({"of": self.victim.get(kind)}));
+        let of = of.unwrap_or_else(|| json!({}));
+        let named = attackers.iter().map(|caller| self.begin(name, caller, of.clone()));
+        let named = join_all(named).await;
+        let mut control = self.open(name, rightful, &self.victim, of).await;
         // First to the victim, and when that has been told, to everybody else.
         let mark = self.happens(name, &self.victim).await;
         let seen = match &mut control {
@@ -203,7 +230,7 @@ impl World {
         };
         matrix.control(name, Ok(()));
         let after =
-            attackers.iter().map(|caller| self.open(name, caller, &caller.own, Some(&cursor)));
+            attackers.iter().map(|caller| self.begin(name, caller, json!({"after": cursor})));
         let after = join_all(after).await;
         for (caller, (now, after)) in attackers.iter().zip(now.into_iter().zip(after)) {
             let may = caller.may_call(&behind(name, caller));
@@ -218,6 +245,14 @@ impl World {
                 self.look(caller, after, &mark, own).await
             };
             matrix.cell(name, "another's cursor", caller.name, verdict);
+        }
+        for (caller, watch) in attackers.into_iter().zip(named) {
+            let seen = in_passing(watch).await;
+            let mut hidden = self.marks(caller).into_iter().chain([mark.as_str()]);
+            let verdict = hidden
+                .find(|hidden| seen.contains(hidden))
+                .map_or(Ok("nothing"), |it| Err(format!("sees {it}: {seen}")));
+            matrix.cell(name, "another's id", caller.name, verdict);
         }
     }
 
@@ -243,16 +278,9 @@ impl World {
     }
 
     /// Opens a stream. One that tells of what comes from now on is tried until it does: it is open when it tells.
-    async fn open(
-        &self,
-        name: &str,
-        caller: &Caller,
-        own: &Subject,
-        after: Option<&str>,
-    ) -> Opened {
-        let mut watch = self.begin(name, caller, after).await?;
-        let begins_empty = !name.contains("nboarding") && after.is_none();
-        if begins_empty && caller.may_call(&behind(name, caller)) {
+    async fn open(&self, name: &str, caller: &Caller, own: &Subject, asked: Value) -> Opened {
+        let mut watch = self.begin(name, caller, asked).await?;
+        if !name.contains("nboarding") && caller.may_call(&behind(name, caller)) {
             let mut tries = 0;
             loop {
                 let mark = self.happens(name, own).await;
@@ -266,16 +294,19 @@ impl World {
         Ok(watch)
     }
 
-    async fn begin(&self, name: &str, caller: &Caller, after: Option<&str>) -> Opened {
+    /// Asks for a stream: `after` a cursor, `of` one thing.
+    async fn begin(&self, name: &str, caller: &Caller, mut asked: Value) -> Opened {
         if let Some((_, document)) = SUBSCRIPTIONS.iter().find(|(field, _)| *field == name) {
-            let socket = self.subscribe(document, caller, json!({"after": after})).await?;
+            let socket = self.subscribe(document, caller, asked).await?;
             return Ok(Watch::Socket(Box::new(socket)));
         }
         let rpc = rpc(name);
-        let service = self.services.token("gateway", &rpc.callee()).await.expect("a token");
-        let headers =
-            Headers { user: Some(caller.token.clone()), service: Some(service), more: Vec::new() };
-        let opened = self.channels.open(&rpc, &headers, &json!({"after": after})).await;
+        let headers = self.relayed(&rpc, caller).await;
+        let of = asked.as_object_mut().expect("an object").remove("of");
+        if let (Some(of), Some((field, _))) = (of, filter(name)) {
+            asked[field] = of;
+        }
+        let opened = self.channels.open(&rpc, &headers, &asked).await;
         opened.map(Watch::Stream).map_err(|status| why(&status))
     }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use testkit::{Services, forge};
 
+pub(crate) use self::walk::Dialog;
 use super::{
     callers::Caller,
     subject::{Subject, never_was},
