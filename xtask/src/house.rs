@@ -23,7 +23,7 @@ const RULES_FILE: &str = "docs/develop/rules.md";
 const REASONS_FILE: &str = "gateway/src/reasons.rs";
 const ANSWERING: [&str; 8] = [
     "/src/error.rs",
-    "/src/api/admin.rs",
+    "crates/bus/src/admin/service.rs",
     "crates/server/src/layer.rs",
     "crates/server/src/watch.rs",
     "gateway/src/auth_routes.rs",

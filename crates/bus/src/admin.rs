@@ -5,6 +5,8 @@
 //! keeps the inbox row, so no redelivery brings the event back. Bodies are never shown. Who may call, and the
 //! audit entry beside a replay or a drop, are the service's.
 
+mod service;
+
 use kernel::id::{DeadLetterId, TenantId};
 use proto::common::v1::{DeadLetter, Job};
 use store::deadletter::{self, Filter};

@@ -84,8 +84,6 @@ pub(crate) enum Thing {
     Contact,
     /// A conversation.
     Conversation,
-    /// A dead letter.
-    DeadLetter,
 }
 
 impl std::fmt::Display for Thing {
@@ -95,7 +93,6 @@ impl std::fmt::Display for Thing {
             Self::Message => "message",
             Self::Contact => "contact",
             Self::Conversation => "conversation",
-            Self::DeadLetter => "dead letter",
         })
     }
 }
@@ -107,7 +104,6 @@ impl Thing {
             Self::Message => "MESSAGE_NOT_FOUND",
             Self::Contact => "CONTACT_NOT_FOUND",
             Self::Conversation => "CONVERSATION_NOT_FOUND",
-            Self::DeadLetter => "DEAD_LETTER_NOT_FOUND",
         }
     }
 }
