@@ -4,6 +4,7 @@ pub(crate) mod media;
 pub(crate) mod message;
 pub(crate) mod number;
 pub(crate) mod oauth;
+pub(crate) mod served;
 pub(crate) mod subscription;
 pub(crate) mod template;
 pub(crate) mod waba;

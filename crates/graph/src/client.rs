@@ -210,6 +210,10 @@ impl GraphApp {
         &self.shared.config
     }
 
+    pub(crate) fn http(&self) -> &reqwest::Client {
+        &self.shared.http
+    }
+
     pub(crate) fn files(&self) -> &reqwest::Client {
         &self.shared.files
     }

@@ -16,6 +16,7 @@ mod usage;
 
 pub use calls::media::{Download, Upload};
 pub use calls::oauth::ExchangedToken;
+pub use calls::served::Served;
 pub use calls::template::CreatedTemplate;
 pub use client::{Graph, GraphApp};
 pub use config::GraphConfig;

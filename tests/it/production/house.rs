@@ -6,7 +6,7 @@ mod leftovers;
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, time::Duration};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use self::{configuration::Ports, leftovers::Leftovers};
@@ -101,7 +101,8 @@ impl House {
             house.begin(role, &config, environment);
         }
         house.ready().await;
-        house.subscribe(ports.receiver).await;
+        let (code, out) = house.check_meta(Some(ports.receiver)).await;
+        assert_eq!(code, 0, "{out}");
         house
     }
 
@@ -133,21 +134,23 @@ impl House {
         }
     }
 
-    /// Tells the sandbox where the receiver is, as an operator tells Meta.
-    async fn subscribe(&self, receiver: u16) {
-        let api = self.api();
-        let text = |pointer: &str| api::text(&api.json, pointer);
-        let app = text("/sandbox/app_id");
-        let form = json!({
-            "object": "whatsapp_business_account",
-            "callback_url": format!("http://127.0.0.1:{receiver}/webhooks/meta/{app}"),
-            "verify_token": text("/webhooks/verify_token"),
-            "fields": "messages,message_template_status_update,account_update",
-            "access_token": format!("{app}|{}", text("/sandbox/app_secret")),
-        });
-        let url = format!("{}/v23.0/{app}/subscriptions", text("/sandbox/http"));
-        let answer = api.http.post(url).json(&form).send().await.expect("the sandbox answers");
-        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap_or_default());
+    /// What the operator is told of the app at Meta's; with a receiver, after that one was subscribed.
+    pub(super) async fn check_meta(&self, receiver: Option<u16>) -> (i32, String) {
+        let config = self.data.path().join("switchboard.toml");
+        let mut args = vec!["admin", "check-meta", "--config", config.to_str().expect("a path")];
+        let callback = receiver.map(|port| format!("http://127.0.0.1:{port}/webhooks/meta"));
+        if let Some(callback) = &callback {
+            args.extend(["--fix", "--callback", callback]);
+        }
+        run(&args).await
+    }
+
+    /// Writes another verify token into the configuration, which no running process reads again.
+    pub(super) fn change_verify_token(&self) {
+        let config = self.data.path().join("switchboard.toml");
+        let text = fs::read_to_string(&config).expect("a configuration");
+        let changed = text.replace("a-verify-token-of-production", "a-verify-token-of-nobody");
+        fs::write(&config, changed).expect("a configuration");
     }
 
     /// The dev.json of this installation.

@@ -393,3 +393,12 @@ async fn an_app_that_is_not_configured_is_an_error() {
         graph::Graph::new(graph::GraphConfig::default(), &meta::MetaApps::default()).unwrap();
     assert!(matches!(graph.app("1"), Err(Error::UnknownApp(_))));
 }
+
+#[tokio::test]
+async fn an_answer_tells_which_version_served_it_and_when() {
+    let headers = [("facebook-api-version", "v24.0"), ("date", "Mon, 23 Nov 2026 09:30:00 GMT")];
+    let meta = Meta::answering(move |_| (headers, "{}").into_response()).await;
+    let served = app(&meta.base, |_| ()).served().await.unwrap();
+    assert_eq!(served.version.as_deref(), Some("v24.0"));
+    assert_eq!(served.date.as_deref(), Some("Mon, 23 Nov 2026 09:30:00 GMT"));
+}

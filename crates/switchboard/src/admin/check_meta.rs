@@ -1,6 +1,8 @@
 //! `admin check-meta`: how a BSP leaves the sandbox. What Meta knows of each app against what we need, a line each.
 
 use anyhow::{Context as _, ensure};
+use kernel::clock::{SystemClock, WallClock};
+use kernel::secret::ExposeSecret as _;
 use meta::app::{Environment, MetaApp};
 use net::config::load;
 
@@ -9,6 +11,9 @@ use crate::{cli::CheckMetaArgs, settings::Settings};
 
 /// Scopes that our system user's token must have.
 const SCOPES: [&str; 2] = ["whatsapp_business_management", "whatsapp_business_messaging"];
+
+/// How far our clock may be from Meta's, in seconds: the date of an answer has whole ones, and it travelled.
+const MOST_SKEW_S: i64 = 5;
 
 /// Checks every configured app, or the one that is named; an error when anything does not hold.
 pub(super) async fn run(args: CheckMetaArgs) -> anyhow::Result<()> {
@@ -24,6 +29,7 @@ pub(super) async fn run(args: CheckMetaArgs) -> anyhow::Result<()> {
     for app in chosen {
         line(&format!("app {} ({}, {})", app.id, app.name, app.environment));
         let client = graph.app(app.id.as_str())?;
+        wrong += server(&client).await;
         wrong += token(&client).await;
         wrong += subscription(&client, &args).await;
         if app.environment == Environment::Live && !app.graph_base_url.starts_with("https://") {
@@ -38,6 +44,35 @@ fn tell(holds: bool, what: &str, then: &str) -> u32 {
     let mark = if holds { "ok     " } else { "NOT OK " };
     line(&format!("  {mark} {what}: {then}"));
     u32::from(!holds)
+}
+
+/// The Graph API: there, in the version that is asked for, at our time.
+async fn server(client: &graph::GraphApp) -> u32 {
+    let wanted = client.settings().graph_version.as_str();
+    let served = match client.served().await {
+        Ok(served) => served,
+        Err(error) => return tell(false, "Graph API", &format!("cannot be reached: {error}")),
+    };
+    let mut wrong = match served.version.as_deref() {
+        Some(version) if version == wanted => tell(true, "Graph version", version),
+        Some(version) => tell(
+            false,
+            "Graph version",
+            &format!(
+                "{wanted} has ended, {version} answers: set meta.apps[].graph_version to a living one"
+            ),
+        ),
+        None => tell(false, "Graph version", "the answer names none: is graph_base_url Meta's?"),
+    };
+    let theirs = served.date.as_deref().and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
+    let Some(theirs) = theirs else {
+        return wrong + tell(false, "clock", "the answer has no date: is graph_base_url Meta's?");
+    };
+    let skew =
+        WallClock::now(&SystemClock).as_micros() / 1_000_000 - theirs.timestamp().as_second();
+    let then = format!("{skew} s from Meta's; signup codes live for 30 s, tokens are dated");
+    wrong += tell(skew.abs() <= MOST_SKEW_S, "clock", &then);
+    wrong
 }
 
 /// The token: alive, of this app, with the scopes.
@@ -117,5 +152,37 @@ async fn subscription(client: &graph::GraphApp, args: &CheckMetaArgs) -> u32 {
         format!("missing {}", missing.join(", "))
     };
     wrong += tell(missing.is_empty(), "fields", &then);
+    if let Some(callback) = &own.callback_url {
+        wrong += verification(client, callback).await;
+    }
     wrong
+}
+
+/// The receiver knows the app's verify token: it is asked as Meta asks.
+async fn verification(client: &graph::GraphApp, callback: &str) -> u32 {
+    const CHALLENGE: &str = "1158201444";
+    let what = "verify token";
+    let Ok(mut url) = reqwest::Url::parse(callback) else {
+        return tell(false, what, "the callback's address cannot be read");
+    };
+    url.query_pairs_mut()
+        .append_pair("hub.mode", "subscribe")
+        .append_pair("hub.verify_token", client.settings().verify_token.expose_secret())
+        .append_pair("hub.challenge", CHALLENGE);
+    let answer = async {
+        let http = net::http::client(&net::http::ClientConfig::default())?;
+        let answer = http.get(url).send().await.map_err(reqwest::Error::without_url)?;
+        anyhow::Ok((answer.status(), answer.text().await?))
+    };
+    match answer.await {
+        Ok((status, text)) if status.is_success() && text == CHALLENGE => {
+            tell(true, what, "answered by the receiver")
+        }
+        Ok((status, _)) => tell(
+            false,
+            what,
+            &format!("the receiver answers {status}: give it this app and this verify token"),
+        ),
+        Err(error) => tell(false, what, &format!("the receiver cannot be reached: {error:#}")),
+    }
 }
