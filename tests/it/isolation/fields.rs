@@ -305,7 +305,7 @@ impl World {
         };
         let path = |error: &Value| error.get("path").map_or_else(String::new, Value::to_string);
         let (codes, paths) = (errors().map(code).collect(), errors().map(path).collect());
-        Told { codes, paths, data, body }
+        Told { body, data, codes, paths }
     }
 
     /// The owner or, where it is the desk's, the operator. Of a thing that both see, what is denied to one of them is

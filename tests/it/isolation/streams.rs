@@ -55,7 +55,7 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Somebody who watches, in whatever way.
 enum Watch {
-    Stream(Items),
+    Stream(Box<Items>),
     Socket(Box<Socket>),
 }
 
@@ -307,7 +307,7 @@ impl World {
             asked[field] = of;
         }
         let opened = self.channels.open(&rpc, &headers, &asked).await;
-        opened.map(Watch::Stream).map_err(|status| why(&status))
+        opened.map(|items| Watch::Stream(Box::new(items))).map_err(|status| why(&status))
     }
 
     async fn subscribe(
