@@ -16,7 +16,7 @@ mod serve;
 pub use address::ClientAddr;
 pub use body::{BodyLimits, with_body_limits};
 pub use client::{ClientConfig, client};
-pub use guard::{Refusal, RequestId, plain_refusal};
+pub use guard::{Refusal, RequestId, json_refusal, plain_refusal};
 pub use headers::{SecurityHeaders, with_security_headers};
 pub use serve::{Draining, HttpLimits, HttpServer, Listener, Slot, bind, bind_or_free, serve};
 pub(crate) use serve::{Shape, accept};

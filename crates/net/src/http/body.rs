@@ -3,9 +3,10 @@
 //! The limits belong to the listener; a part of the router may set its own, since the guard looks at them when
 //! the body is first read, not when the request arrives.
 
+use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use bytes::Bytes;
 use http::StatusCode;
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
 /// What a request body may cost.
@@ -43,6 +44,9 @@ impl Default for BodyLimits {
     }
 }
 
+/// Most bytes that are read of a body that nobody wants, and how long that may take.
+const LINGER_BYTES: u64 = 16 << 20;
+const LINGER: Duration = Duration::from_secs(5);
 /// How long a body may be slower than its least rate.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -61,6 +65,7 @@ pub fn with_body_limits(router: Router, limits: BodyLimits) -> Router {
 pub(super) struct Policy {
     limits: Arc<ArcSwap<BodyLimits>>,
     refused: Arc<AtomicU8>,
+    left: Arc<Mutex<Option<Body>>>,
 }
 
 const TOO_LARGE: u8 = 1;
@@ -69,7 +74,28 @@ const TOO_SLOW: u8 = 2;
 impl Policy {
     pub(super) fn new(limits: BodyLimits) -> Self {
         let limits = Arc::new(ArcSwap::from_pointee(limits));
-        Self { limits, refused: Arc::new(AtomicU8::new(0)) }
+        Self { limits, refused: Arc::new(AtomicU8::new(0)), left: Arc::default() }
+    }
+
+    /// Reads what the handler left of a body, up to a bound, and forgets it. A peer that is still writing when the
+    /// connection closes under it loses the answer: most clients stop at the broken pipe and never look for one.
+    pub(super) async fn linger(&self) {
+        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut body) = left.filter(|body| body.size_hint().lower() <= LINGER_BYTES) else {
+            return;
+        };
+        let rest = async {
+            let mut dropped = 0;
+            while let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+                dropped += frame.data_ref().map_or(0, Bytes::len) as u64;
+                if dropped > LINGER_BYTES {
+                    return;
+                }
+            }
+        };
+        if tokio::time::timeout(LINGER, rest).await.is_err() {
+            tracing::debug!("a peer did not end the body of a request that was answered");
+        }
     }
 
     /// What the caller must be told in place of whatever the handler made of a broken body.
@@ -91,6 +117,19 @@ pub(super) struct Limited {
     inner: Body,
     policy: Policy,
     reading: Option<Reading>,
+    /// The peer asked to be told whether to send it.
+    waits: bool,
+}
+
+impl Drop for Limited {
+    fn drop(&mut self) {
+        // A peer that waits to be told to go on has written nothing yet, and need not.
+        if !self.inner.is_end_stream() && (self.reading.is_some() || !self.waits) {
+            let inner = std::mem::take(&mut self.inner);
+            let mut left = self.policy.left.lock().unwrap_or_else(PoisonError::into_inner);
+            *left = Some(inner);
+        }
+    }
 }
 
 struct Reading {
@@ -101,8 +140,8 @@ struct Reading {
 }
 
 impl Limited {
-    pub(super) const fn new(inner: Body, policy: Policy) -> Self {
-        Self { inner, policy, reading: None }
+    pub(super) const fn new(inner: Body, policy: Policy, waits: bool) -> Self {
+        Self { inner, policy, reading: None, waits }
     }
 
     fn refuse(&self, why: u8) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {

@@ -9,7 +9,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures::FutureExt as _;
-use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, EXPECT};
 use http::{HeaderName, HeaderValue, StatusCode};
 use kernel::ids::{SystemIds, random_token};
 use tokio::time::Instant;
@@ -36,8 +36,26 @@ pub fn plain_refusal(
     _path: &str,
     id: &RequestId,
 ) -> Response {
-    let body = serde_json::json!({ "error": { "message": message, "request_id": id.0 } });
+    json_refusal(status, code_of(status), message, id)
+}
+
+/// A refusal in JSON: a word for programs, a sentence for people, and the request's id.
+pub fn json_refusal(status: StatusCode, code: &str, message: &str, id: &RequestId) -> Response {
+    let body = serde_json::json!({
+        "error": { "code": code, "message": message, "request_id": id.0 },
+    });
     (status, [(CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+}
+
+/// The word that a program tells refusals apart by.
+const fn code_of(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => "BODY_TOO_LARGE",
+        StatusCode::REQUEST_TIMEOUT => "BODY_TOO_SLOW",
+        StatusCode::URI_TOO_LONG => "REQUEST_LINE_TOO_LONG",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "UNSUPPORTED_MEDIA_TYPE",
+        _ => "INTERNAL",
+    }
 }
 
 pub(super) struct Guard {
@@ -105,6 +123,9 @@ pub(super) async fn guard(
             }
         }
     };
+    if version <= http::Version::HTTP_11 {
+        policy.linger().await;
+    }
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
@@ -153,7 +174,8 @@ fn prepare(request: &mut Request, limits: &HttpLimits, policy: &Policy, id: &Req
     request.extensions_mut().insert(id.clone());
     request.extensions_mut().insert(policy.clone());
     let body = std::mem::take(request.body_mut());
-    *request.body_mut() = Body::new(Limited::new(body, policy.clone()));
+    let waits = request.headers().contains_key(EXPECT);
+    *request.body_mut() = Body::new(Limited::new(body, policy.clone(), waits));
 }
 
 impl HttpLimits {

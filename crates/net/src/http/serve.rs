@@ -34,6 +34,17 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// One that was bound already.
+    pub fn of(inner: std::net::TcpListener) -> Result<Self, Error> {
+        let address = inner.local_addr().map_err(|source| Error::Bind {
+            address: "a listener that was handed over".to_owned(),
+            source,
+        })?;
+        let failed = |source| Error::Listener { address, source };
+        inner.set_nonblocking(true).map_err(failed)?;
+        Ok(Self { inner: TcpListener::from_std(inner).map_err(failed)?, address })
+    }
+
     /// Where it listens; the real port when 0 was asked for.
     pub const fn address(&self) -> SocketAddr {
         self.address
