@@ -31,6 +31,7 @@ use crate::{
     dev_json::{self, DevJson},
     house::{House, Wanted},
     migrate,
+    ports::Ports,
     settings::{SERVERS, Settings},
     walk::{Client, string},
 };
@@ -57,7 +58,8 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
         fs::remove_file(&path).context("removing the old dev.json")?;
     }
     let ids = SystemIds::new();
-    let mut settings = settings(&args, &data, &ids)?;
+    let mut ports = Ports::default();
+    let mut settings = settings(&args, &data, &ids, &mut ports)?;
     if args.print_config {
         line(&print_config(&settings)?);
         return Ok(());
@@ -81,7 +83,7 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
         .map(|service| Wanted::new(service.as_str(), None))
         .chain([Wanted::new("gateway", None)])
         .collect();
-    let running = house.start(&everything).await?;
+    let running = house.start(&everything, ports).await?;
     let public = settings.tokens.issuer.clone();
     let dev = dev_json(
         &settings,
@@ -124,7 +126,12 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
 }
 
 /// The configuration of a demo installation: free choices come from the environment, places and keys from the folder.
-fn settings(args: &DevArgs, data: &Data, ids: &dyn Ids) -> anyhow::Result<Settings> {
+fn settings(
+    args: &DevArgs,
+    data: &Data,
+    ids: &dyn Ids,
+    ports: &mut Ports,
+) -> anyhow::Result<Settings> {
     let mut settings: Settings = Sources::default().process_environment().load()?;
     if settings.telemetry == telemetry::TelemetryConfig::default() {
         // Nobody chose otherwise: for eyes, and without the news that tables were made.
@@ -140,7 +147,7 @@ fn settings(args: &DevArgs, data: &Data, ids: &dyn Ids) -> anyhow::Result<Settin
     for service in SERVERS {
         let name = service.as_str();
         let port = port_of(&settings.services.of(service).endpoint).unwrap_or_default();
-        let port = free_port(port, None)?;
+        let port = ports.pick(port, None)?;
         let (key, public) = data.service_key(name)?;
         let place = settings.services.of_mut(service);
         place.listen = format!("127.0.0.1:{port}");
@@ -156,7 +163,7 @@ fn settings(args: &DevArgs, data: &Data, ids: &dyn Ids) -> anyhow::Result<Settin
     settings.keys.kek = data.random_key("kek", ids)?;
     settings.keys.page = data.random_key("page", ids)?;
     settings.keys.pepper = data.random_key("pepper", ids)?;
-    let port = free_port(8080, args.gateway_port)?;
+    let port = ports.pick(8080, args.gateway_port)?;
     let public = format!("http://127.0.0.1:{port}");
     settings.gateway.listen = format!("127.0.0.1:{port}");
     settings.gateway.edge.public_url.clone_from(&public);
@@ -164,7 +171,7 @@ fn settings(args: &DevArgs, data: &Data, ids: &dyn Ids) -> anyhow::Result<Settin
     settings.identity.issuer = public;
     settings.identity.audience.clone_from(&settings.tokens.audience);
     let admin = port_of(&settings.admin.listen).unwrap_or_default();
-    settings.admin.listen = format!("127.0.0.1:{}", free_port(admin, None)?);
+    settings.admin.listen = format!("127.0.0.1:{}", ports.pick(admin, None)?);
     Ok(settings)
 }
 
@@ -204,7 +211,11 @@ async fn sandbox(
     if let Some(url) = &args.sandbox_url {
         return Ok((url.trim_end_matches('/').to_owned(), None));
     }
-    let port = free_port(8090, args.sandbox_port)?;
+    // It binds its port itself, at once; where any will do it picks one.
+    let port = match args.sandbox_port {
+        Some(0) => 0,
+        asked => Ports::default().pick(8090, asked)?,
+    };
     let config = ::sandbox::Config {
         data: data.path("sandbox"),
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
@@ -241,20 +252,6 @@ async fn app(data: &Data, ids: &dyn Ids, sandbox: &str) -> anyhow::Result<DemoAp
         business_id: part("/business_id")?,
         config_id: part("/config_id")?,
     })
-}
-
-/// A port: the one that was asked for, or the default, or a free one where the default is taken. A port that was asked for
-/// and is taken is an error when it is bound.
-fn free_port(default: u16, asked: Option<u16>) -> anyhow::Result<u16> {
-    let taken = |port: u16| std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port));
-    let listener = match asked {
-        Some(port) if port != 0 => {
-            taken(port).with_context(|| format!("port {port} is taken; name another one"))?
-        }
-        Some(_) => taken(0)?,
-        None => taken(default).or_else(|_| taken(0))?,
-    };
-    Ok(listener.local_addr()?.port())
 }
 
 fn port_of(endpoint: &str) -> Option<u16> {

@@ -18,7 +18,10 @@ use store::{Store, StoreConfig};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::settings::{Place, Settings};
+use crate::{
+    ports::Ports,
+    settings::{Place, Settings},
+};
 
 /// A service that shall run, and which of its roles; `None` means all.
 #[derive(Debug, Clone)]
@@ -149,8 +152,12 @@ impl House {
     }
 
     /// Starts services, and the admin port beside them.
-    pub(crate) async fn start(self, wanted: &[Wanted]) -> anyhow::Result<Running> {
-        let admin = net::http::bind(&self.settings.admin.listen).await?;
+    pub(crate) async fn start(
+        self,
+        wanted: &[Wanted],
+        mut ports: Ports,
+    ) -> anyhow::Result<Running> {
+        let admin = ports.listen(&self.settings.admin.listen).await?;
         let mut running = Running {
             tasks: JoinSet::new(),
             stop: self.stop.clone(),
@@ -164,7 +171,7 @@ impl House {
         let alone = wanted.len() == 1;
         let mut receiver = None;
         for one in wanted.iter().filter(|one| one.name != "gateway") {
-            let listener = self.grpc_listener(one).await?;
+            let listener = self.grpc_listener(one, &mut ports).await?;
             let mut built = self.build(one).await.with_context(|| one.name.clone())?;
             let merged = wanted.iter().any(|other| other.name == "gateway");
             let http = if one.name == "webhooks" && one.runs("webhooks-in") {
@@ -172,7 +179,7 @@ impl House {
                     receiver = built.service.take_http();
                     None
                 } else {
-                    Some(net::http::bind(&self.settings.webhooks_in.listen).await?)
+                    Some(ports.listen(&self.settings.webhooks_in.listen).await?)
                 }
             } else {
                 None
@@ -196,7 +203,7 @@ impl House {
             });
         }
         if wanted.iter().any(|one| one.name == "gateway") {
-            let listener = net::http::bind(&self.settings.gateway.listen).await?;
+            let listener = ports.listen(&self.settings.gateway.listen).await?;
             running.gateway = Some(listener.address());
             let serving = self.gateway(listener, receiver)?;
             running.tasks.spawn(serving);
@@ -204,14 +211,19 @@ impl House {
         Ok(running)
     }
 
-    async fn grpc_listener(&self, wanted: &Wanted) -> anyhow::Result<Option<Listener>> {
+    async fn grpc_listener(
+        &self,
+        wanted: &Wanted,
+        ports: &mut Ports,
+    ) -> anyhow::Result<Option<Listener>> {
         if !wanted.runs("api") {
             return Ok(None);
         }
         let name: Name = wanted.name.parse()?;
         let place = self.settings.services.of(name);
         Ok(Some(
-            net::http::bind(&place.listen)
+            ports
+                .listen(&place.listen)
                 .await
                 .with_context(|| format!("services.{}.listen", wanted.name))?,
         ))

@@ -7,6 +7,7 @@ mod dev;
 mod dev_json;
 mod house;
 mod migrate;
+mod ports;
 mod print;
 mod sandbox;
 mod serve;

@@ -12,6 +12,7 @@ use net::{
 use crate::{
     cli::ServeArgs,
     house::{self, House, Wanted},
+    ports::Ports,
     settings::Settings,
 };
 
@@ -33,7 +34,8 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let signals = signals()?;
     let readiness = Readiness::new();
     let house = House::open(settings, readiness, signals.stop.clone()).await?;
-    let running = house.start(&wanted).await.with_context(|| format!("starting {name}"))?;
+    let running =
+        house.start(&wanted, Ports::default()).await.with_context(|| format!("starting {name}"))?;
     tracing::info!(instance, services = name, "started");
     let ended = running.until_end(&signals).await;
     guard.shutdown().await;
