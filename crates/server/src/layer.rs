@@ -40,13 +40,41 @@ pub fn with_access(
 
 async fn decide(State(judge): State<Arc<Judge>>, mut request: Request, next: Next) -> Response {
     match judge.judge(&mut request).await {
-        Ok(()) => next.run(request).await,
+        Ok(()) => in_our_words(next.run(request).await),
         Err(refused) => {
             metrics::refused(refused.reason);
             refused.status.into_http()
         }
     }
 }
+
+/// A request that is no message of its method never reaches a handler: the codec answers, and calls it a fault of
+/// ours. It is the caller's.
+fn in_our_words(answer: Response) -> Response {
+    let told =
+        Status::from_header_map(answer.headers()).filter(|status| status.details().is_empty());
+    let Some(told) = told else { return answer };
+    let words = told.message();
+    let (code, reason) = match told.code() {
+        Code::Internal if MALFORMED.iter().any(|sign| words.starts_with(sign)) => {
+            (Code::InvalidArgument, "MESSAGE_MALFORMED")
+        }
+        Code::OutOfRange if words.contains("message length too large") => {
+            (Code::ResourceExhausted, "MESSAGE_TOO_LARGE")
+        }
+        _ => return answer,
+    };
+    metrics::refused(reason);
+    let message = format!("the request is no message that this method takes: {words}");
+    StatusBuilder::new(code, reason, message).build().into_http()
+}
+
+/// How the codec's words begin.
+const MALFORMED: [&str; 3] = [
+    "failed to decode Protobuf message",
+    "protocol error: received message with",
+    "Unexpected EOF",
+];
 
 struct Refused {
     reason: &'static str,

@@ -14,6 +14,20 @@ pub const DOMAIN: &str = "switchboard";
 /// What a caller hears of an internal fault (SEC-6).
 const INTERNAL: &str = "internal error; the log has it under the request's trace id";
 
+/// Longest text of a status, in bytes.
+const LONGEST: usize = 600;
+/// All violations of a status together, in bytes.
+const LONGEST_ALL: usize = 4_000;
+
+/// The text, cut where it is too long.
+fn bounded(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most));
+        text.push('…');
+    }
+    text
+}
+
 /// Builds a status piece by piece.
 #[derive(Debug, Clone)]
 pub struct StatusBuilder {
@@ -64,16 +78,23 @@ impl StatusBuilder {
         self
     }
 
-    /// The status.
+    /// The status. Its words are bounded: they may quote what was sent, and they travel in headers, which a peer takes
+    /// up to 16 KiB.
     pub fn build(self) -> Status {
-        let mut details = ErrorDetails::with_error_info(self.reason, DOMAIN, self.metadata);
+        let metadata = self.metadata.into_iter().map(|(key, value)| (key, bounded(value, LONGEST)));
+        let metadata: HashMap<_, _> = metadata.collect();
+        let mut details = ErrorDetails::with_error_info(self.reason, DOMAIN, metadata);
+        let mut room = LONGEST_ALL;
         for (field, description) in self.violations {
+            let (field, description) = (bounded(field, LONGEST), bounded(description, LONGEST));
+            let Some(left) = room.checked_sub(field.len() + description.len()) else { break };
+            room = left;
             details.add_bad_request_violation(field, description);
         }
         if self.retry.is_some() {
             details.set_retry_info(self.retry);
         }
-        Status::with_error_details(self.code, self.message, details)
+        Status::with_error_details(self.code, bounded(self.message, LONGEST), details)
     }
 }
 
@@ -169,6 +190,20 @@ mod tests {
         assert_eq!(refusal.metadata["name"], "welcome");
         assert_eq!(refusal.violations, [("template.name".to_owned(), "is taken".to_owned())]);
         assert_eq!(refusal.retry, Some(Duration::from_secs(3)));
+    }
+
+    #[test]
+    fn what_is_quoted_does_not_outgrow_the_headers() {
+        let long = "ä".repeat(70_000);
+        let mut builder =
+            StatusBuilder::invalid(format!("`{long}` is no role")).metadata("role", &long);
+        for _ in 0..2_000 {
+            builder = builder.violation(&long, "is no role");
+        }
+        let status = builder.build();
+        assert!(status.message().len() < 700 && status.message().ends_with('…'));
+        assert!(status.details().len() < 8_000, "{} bytes", status.details().len());
+        assert!(!Refusal::of(&status).violations.is_empty());
     }
 
     #[test]
