@@ -121,7 +121,7 @@ impl Violations {
                 let before = self.0.len();
                 self.blame::<T>(path, value);
                 if self.0.len() == before {
-                    self.refuse(path, error.to_string());
+                    self.refuse(path, in_json(&error.to_string()));
                 }
                 None
             }
@@ -135,9 +135,21 @@ impl Violations {
         collect_leaves(value, &mut Vec::new(), &mut leaves);
         for leaf in leaves.into_iter().take(MOST_LEAVES) {
             if let Err(error) = T::deserialize(&leaf.alone()) {
-                self.refuse(&leaf.path(path), error.to_string());
+                self.refuse(&leaf.path(path), in_json(&error.to_string()));
             }
         }
+    }
+}
+
+/// What a reader expected, in JSON's words: the names of our types say nothing to who sent it.
+fn in_json(error: &str) -> String {
+    match error.split_once("expected struct ") {
+        Some((before, named)) => {
+            let rest =
+                named.split_once(' ').map(|(_, rest)| format!(" {rest}")).unwrap_or_default();
+            format!("{before}expected an object{rest}")
+        }
+        None => error.to_owned(),
     }
 }
 
