@@ -9,15 +9,16 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Extension, Path, RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use kernel::secret::ExposeSecret as _;
-use net::http::{BodyLimits, HttpLimits, with_body_limits};
+use net::http::{BodyLimits, HttpLimits, RequestId, json_refusal, with_body_limits};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -57,31 +58,37 @@ pub(crate) fn router(app: App) -> Router {
         app.config.bodies_in_flight_bytes.max(u32::try_from(MOST_BYTES).unwrap_or(u32::MAX));
     let room = usize::try_from(bytes).unwrap_or(MOST_BYTES).min(Semaphore::MAX_PERMITS);
     let receiver = Receiver { app, room: Arc::new(Semaphore::new(room)) };
-    let route = get(verify).post(receive);
+    let route = get(verify).post(receive).fallback(wrong_method);
     with_body_limits(Router::new().route("/webhooks/meta/{app}", route).with_state(receiver), BODY)
 }
 
 async fn verify(
     State(receiver): State<Receiver>,
-    Path(app): Path<String>,
+    app: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
+    id: Option<Extension<RequestId>>,
 ) -> Response {
-    let Some(app) = receiver.app.apps.get(&app) else {
-        return StatusCode::NOT_FOUND.into_response();
-    };
+    let known = app.ok().and_then(|Path(app)| receiver.app.apps.get(&app));
+    let Some(app) = known else { return Refused::UnknownApp.respond(id) };
     let token = app.verify_token.expose_secret();
     let Some(echo) = challenge::answer(&query.unwrap_or_default(), token) else {
         tracing::warn!(app.id = %app.id, "a verification of the webhook address was refused");
-        return StatusCode::FORBIDDEN.into_response();
+        return Refused::Verification.respond(id);
     };
     let headers = [(CONTENT_TYPE, "text/plain"), (http::header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
     (headers, echo).into_response()
 }
 
-/// Why a delivery is not taken.
+async fn wrong_method(id: Option<Extension<RequestId>>) -> Response {
+    Refused::Method.respond(id)
+}
+
+/// Why a request is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Refused {
     UnknownApp,
+    Verification,
+    Method,
     Encoded,
     Signature,
     TooLarge,
@@ -94,6 +101,8 @@ impl Refused {
     const fn status(self) -> StatusCode {
         match self {
             Self::UnknownApp => StatusCode::NOT_FOUND,
+            Self::Verification => StatusCode::FORBIDDEN,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Signature => StatusCode::UNAUTHORIZED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -104,30 +113,74 @@ impl Refused {
 
     const fn outcome(self) -> Answered {
         match self {
-            Self::UnknownApp | Self::Encoded | Self::Signature | Self::TooLarge | Self::Broken => {
-                Answered::Refused
-            }
+            Self::UnknownApp
+            | Self::Verification
+            | Self::Method
+            | Self::Encoded
+            | Self::Signature
+            | Self::TooLarge
+            | Self::Broken => Answered::Refused,
             Self::NoRoom | Self::NotStored => Answered::NotStored,
         }
+    }
+
+    /// Meta reads the status alone; the words are for who sets the app up, or sends by hand.
+    const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::UnknownApp => (
+                "META_APP_UNKNOWN",
+                "no Meta app with this id is configured; the path is /webhooks/meta/{app id}",
+            ),
+            Self::Verification => (
+                "VERIFICATION_REFUSED",
+                "a verification has hub.mode=subscribe, hub.verify_token with this app's verify token, and hub.challenge, once each",
+            ),
+            Self::Method => {
+                ("METHOD_NOT_ALLOWED", "Meta verifies the address by GET and delivers by POST")
+            }
+            Self::Encoded => ("UNSUPPORTED_MEDIA_TYPE", "encoded request bodies are not accepted"),
+            Self::Signature => (
+                "SIGNATURE_INVALID",
+                "X-Hub-Signature-256 is not there once, or is not this app's signature of these very bytes",
+            ),
+            Self::TooLarge => ("BODY_TOO_LARGE", "a delivery has at most 4 MiB"),
+            Self::Broken => ("BODY_INCOMPLETE", "the body broke off"),
+            Self::NoRoom => ("BUSY", "too many deliveries are on their way in; repeat"),
+            Self::NotStored => ("NOT_STORED", "the delivery could not be stored; repeat"),
+        }
+    }
+
+    fn respond(self, id: Option<Extension<RequestId>>) -> Response {
+        let id = id.map_or_else(|| RequestId(String::new()), |Extension(id)| id);
+        let (code, message) = self.words();
+        let mut response = json_refusal(self.status(), code, message, &id);
+        if matches!(self, Self::NoRoom | Self::NotStored) {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if self == Self::Method {
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET,HEAD,POST"));
+        }
+        response
     }
 }
 
 async fn receive(
     State(receiver): State<Receiver>,
-    Path(app): Path<String>,
+    app: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
+    id: Option<Extension<RequestId>>,
     body: Body,
 ) -> Response {
     let began = Instant::now();
-    let taken = receiver.take(&app, &headers, body).await;
+    let taken = match app {
+        Ok(Path(app)) => receiver.take(&app, &headers, body).await,
+        Err(_) => Err(Refused::UnknownApp),
+    };
     let outcome = taken.err().map_or(Answered::Stored, Refused::outcome);
     metrics::answered(outcome, began.elapsed());
     match taken {
         Ok(()) => StatusCode::OK.into_response(),
-        Err(refused @ (Refused::NoRoom | Refused::NotStored)) => {
-            (refused.status(), [(RETRY_AFTER, "1")]).into_response()
-        }
-        Err(refused) => refused.status().into_response(),
+        Err(refused) => refused.respond(id),
     }
 }
 
@@ -137,12 +190,11 @@ impl Receiver {
         // The business clock's: when Meta told it, as far as the windows of conversations care.
         let received = self.app.clock.now();
         let app = self.app.apps.get(app).ok_or(Refused::UnknownApp)?;
-        let encoded =
-            |value: &http::HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"identity");
+        let encoded = |value: &HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"identity");
         if headers.get_all(CONTENT_ENCODING).iter().any(encoded) {
             return Err(Refused::Encoded);
         }
-        let values = headers.get_all(SIGNATURE).iter().map(http::HeaderValue::as_bytes);
+        let values = headers.get_all(SIGNATURE).iter().map(HeaderValue::as_bytes);
         let refused = || {
             tracing::warn!(app.id = %app.id, "a delivery without a good signature was refused");
             Refused::Signature
