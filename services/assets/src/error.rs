@@ -22,6 +22,8 @@ pub(crate) enum Error {
     Invalid { field: &'static str, problem: String },
     #[error("Meta would refuse this; mend the fields and send it again")]
     Violations(Vec<Violation>),
+    #[error("Meta would refuse this profile; mend the fields and send it again")]
+    Profile(Vec<Violation>),
     #[error(
         "the WABA has a template of this name in this language; edit that one, or choose another name"
     )]
@@ -55,7 +57,8 @@ impl From<Error> for Status {
                     .violation(field, error.to_string())
                     .build();
             }
-            Error::Violations(found) => return violations(&error, found),
+            Error::Violations(found) => return violations(&error, "TEMPLATE_INVALID", found),
+            Error::Profile(found) => return violations(&error, "PROFILE_INVALID", found),
             Error::TemplateExists(id) => {
                 return StatusBuilder::new(
                     Code::AlreadyExists,
@@ -90,9 +93,8 @@ impl From<Error> for Status {
 }
 
 /// Every broken rule with its field, and the code that Meta would answer to the first.
-fn violations(error: &Error, found: &[Violation]) -> Status {
-    let mut status =
-        StatusBuilder::new(Code::InvalidArgument, "TEMPLATE_INVALID", error.to_string());
+fn violations(error: &Error, reason: &str, found: &[Violation]) -> Status {
+    let mut status = StatusBuilder::new(Code::InvalidArgument, reason, error.to_string());
     if let Some(first) = found.first() {
         status = status.metadata("meta_code", first.code.to_string());
         if let Some(subcode) = first.subcode {

@@ -180,6 +180,12 @@ impl From<Error> for Status {
                     status = status.violation(&violation.field, violation.message.clone());
                 }
             }
+            Error::Holder(wrong @ HolderError::Kind(_)) => {
+                status = status.violation("holder_kind", wrong.to_string());
+            }
+            Error::Holder(wrong @ HolderError::Name(_)) => {
+                status = status.violation("holder", wrong.to_string());
+            }
             Error::Meta(meta) => {
                 if let Some(subcode) = meta.subcode {
                     status = status.metadata("meta_subcode", subcode.to_string());
@@ -205,7 +211,7 @@ impl From<Error> for Status {
             | Error::Held(_)
             | Error::OnItsWay(_)
             | Error::NotInbound
-            | Error::Holder(_)
+            | Error::Holder(HolderError::NotHolder)
             | Error::Graph(_)
             | Error::Store(_) => {}
         }

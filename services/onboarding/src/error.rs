@@ -59,7 +59,16 @@ impl From<Error> for Status {
                     .violation(field, error.to_string())
                     .build();
             }
-            Error::UnknownApp(_) => (Code::InvalidArgument, "META_APP_UNKNOWN"),
+            Error::UnknownApp(_) => {
+                let problem = "names no Meta app that is configured";
+                return server::StatusBuilder::new(
+                    Code::InvalidArgument,
+                    "META_APP_UNKNOWN",
+                    format!("app_id {problem}"),
+                )
+                .violation("app_id", problem)
+                .build();
+            }
             Error::WrongState { .. } => (Code::FailedPrecondition, "ONBOARDING_WRONG_STATE"),
             Error::Signup(trouble) => return signup(trouble),
             Error::KeyReused => (Code::InvalidArgument, "IDEMPOTENCY_KEY_REUSED"),

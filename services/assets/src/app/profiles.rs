@@ -6,6 +6,7 @@
 use auth::Scope;
 use kernel::id::NumberId;
 use meta::{
+    Violation,
     ids::MetaNumberId,
     nodes::{BusinessProfile, ProfileUpdate},
 };
@@ -26,6 +27,9 @@ use crate::{
         number, profile, waba,
     },
 };
+
+/// Longest vertical that Meta is asked with; its words have half of it at most.
+const LONGEST_VERTICAL: usize = 40;
 
 /// A request that is to be made.
 struct Asked {
@@ -63,9 +67,15 @@ impl App {
         update: ProfileUpdate,
         key: &str,
     ) -> Result<BusinessProfile, Error> {
-        let found = update.validate();
+        let mut found = update.validate();
+        let word = |byte: u8| byte.is_ascii_uppercase() || byte == b'_';
+        if update.vertical.as_ref().is_some_and(|vertical| {
+            vertical.len() > LONGEST_VERTICAL || !vertical.bytes().all(word)
+        }) {
+            found.push(Violation::new("vertical", "is no word of Meta's, such as RETAIL"));
+        }
         if !found.is_empty() {
-            return Err(Error::Violations(found));
+            return Err(Error::Profile(found));
         }
         let wish = Wish::Profile(update);
         let said = serde_json::to_string(&wish)

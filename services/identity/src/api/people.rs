@@ -14,6 +14,7 @@ use server::Peers;
 use tonic::{Request, Response, Status};
 
 use crate::app::App;
+use crate::app::api_keys::lawful_key;
 use crate::app::people::{Added, NewPerson, Placed};
 use crate::domain::place::Place;
 use crate::error::Error;
@@ -94,6 +95,7 @@ impl PeopleService for People {
         request: Request<CreatePersonRequest>,
     ) -> Result<Response<CreatePersonResponse>, Status> {
         let scope = server::scope(&request)?;
+        lawful_key(&request.get_ref().idempotency_key)?;
         let request = request.into_inner();
         let new = NewPerson::checked(&request.email, &request.name, &request.role)?;
         let added = self.app.create_person(&scope, &new).await?;
@@ -144,6 +146,7 @@ impl PeopleService for People {
         request: Request<CreateDeskPersonRequest>,
     ) -> Result<Response<CreateDeskPersonResponse>, Status> {
         let scope = server::scope(&request)?;
+        lawful_key(&request.get_ref().idempotency_key)?;
         let request = request.into_inner();
         let place = place(&request)?;
         let new = NewPerson::checked(&request.email, &request.name, &request.role)?;

@@ -85,12 +85,7 @@ impl NewKey {
         if self.expires_us.is_some_and(|expires| expires <= now.as_micros()) {
             return Err(Error::invalid("expires_us", "lies in the past"));
         }
-        let printable = |sign: char| sign.is_ascii_graphic() || sign == ' ';
-        if self.idempotency_key.len() > 255 || !self.idempotency_key.chars().all(printable) {
-            let why = "takes at most 255 printable characters";
-            return Err(Error::invalid("idempotency_key", why));
-        }
-        Ok(())
+        lawful_key(&self.idempotency_key)
     }
 
     /// The request's key. It is the asker's own: another member who guesses it gets no secret.
@@ -119,6 +114,15 @@ impl NewKey {
             environment: scope.environment(),
         })
     }
+}
+
+/// Whether a text can be an idempotency key.
+pub(crate) fn lawful_key(key: &str) -> Result<(), Error> {
+    let printable = |sign: char| sign.is_ascii_graphic() || sign == ' ';
+    if key.len() > 255 || !key.chars().all(printable) {
+        return Err(Error::invalid("idempotency_key", "takes at most 255 printable characters"));
+    }
+    Ok(())
 }
 
 /// Which WABAs the key reaches: those asked for, all of them the caller's.

@@ -14,6 +14,8 @@ use crate::{
 
 /// Longest text that a browser may send for a code or a state.
 const LONGEST: usize = 4_096;
+/// Longest id of Meta's.
+const LONGEST_ID: usize = 32;
 
 /// Invitations.
 #[derive(Clone)]
@@ -30,6 +32,17 @@ fn plain(field: &str, text: &str, must: bool) -> Result<(), Status> {
     } else {
         return Ok(());
     };
+    Err(server::StatusBuilder::invalid(format!("{field} {problem}"))
+        .violation(field, problem)
+        .build())
+}
+
+/// Refuses what is no id of Meta's before it uses the state up.
+fn metas_id(field: &str, text: &str) -> Result<(), Status> {
+    if text.len() <= LONGEST_ID && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(());
+    }
+    let problem = "is no id of Meta's: up to 32 digits, or nothing";
     Err(server::StatusBuilder::invalid(format!("{field} {problem}"))
         .violation(field, problem)
         .build())
@@ -83,8 +96,8 @@ impl InvitationService for Invitations {
         plain("browser", &request.browser, false)?;
         plain("state", &request.state, true)?;
         plain("code", &request.code, true)?;
-        plain("waba_meta_id", &request.waba_meta_id, false)?;
-        plain("phone_number_meta_id", &request.phone_number_meta_id, false)?;
+        metas_id("waba_meta_id", &request.waba_meta_id)?;
+        metas_id("phone_number_meta_id", &request.phone_number_meta_id)?;
         let answer = Answer {
             token: request.token,
             browser: request.browser,

@@ -122,6 +122,10 @@ impl Draft {
             MessageBody::Reaction(reaction) => Some(Quote::read(&reaction.message_id)),
             _ => message.context.as_ref().map(|context| Quote::read(context.as_str())),
         };
+        if matches!(&quote, Some(Quote::Meta(text)) if text.starts_with("message_")) {
+            // Meta's ids are opaque to us, but none has our prefix.
+            return Err(Error::invalid("context_message_id", "is no id of a message"));
+        }
         let environment = scope.environment();
         Ok(Self {
             id: MessageId::mint(ids, now),

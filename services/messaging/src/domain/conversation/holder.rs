@@ -88,7 +88,7 @@ impl Holder {
             ("" | "agent", name, _) => Ok(Self::Agent(name.to_owned())),
             ("bot", "", _) => Err(HolderError::Name("bot")),
             ("bot", name, _) => Ok(Self::Bot(name.to_owned())),
-            (other, _, _) => Err(HolderError::Kind(other.to_owned())),
+            (other, _, _) => Err(HolderError::Kind(other.chars().take(40).collect())),
         }
     }
 
