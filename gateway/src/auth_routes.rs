@@ -40,7 +40,7 @@ pub(crate) fn sessions(house: &House) -> SessionServiceClient<PeerChannel> {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with `email` and `password`")]
 struct SignIn {
     email: String,
     password: String,
@@ -58,7 +58,7 @@ async fn sign_in(State(house): State<Arc<House>>, about: About, request: Request
         let headers = request.headers().clone();
         let browser = wants_page(&headers) || headers.contains_key(CSRF);
         if browser && !is_own_script(&house.settings, &headers) {
-            return Err(foreign());
+            return Err(foreign("a program asks for `application/json`"));
         }
         let SignIn { email, password, totp, tenant, device_token } = read_json(request).await?;
         let device_token = if browser {
@@ -81,7 +81,7 @@ async fn sign_in(State(house): State<Arc<House>>, about: About, request: Request
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "an object with `refresh_token`")]
 struct Refresh {
     refresh_token: Option<String>,
     tenant: Option<String>,
@@ -112,7 +112,7 @@ async fn refresh(State(house): State<Arc<House>>, about: About, request: Request
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "an object with `refresh_token`")]
 struct SignOut {
     refresh_token: Option<String>,
 }
@@ -133,7 +133,7 @@ async fn sign_out(State(house): State<Arc<House>>, about: About, request: Reques
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with `token` and `password`")]
 struct SetPassword {
     token: String,
     password: String,
@@ -177,7 +177,7 @@ fn present(
         return Ok((token, false));
     }
     if !is_own_script(settings, headers) {
-        return Err(foreign());
+        return Err(foreign("a program sends `refresh_token`"));
     }
     let kept = cookie(headers, Cookie::Refresh.name(settings));
     kept.map(|token| (token, true)).ok_or_else(|| {
@@ -189,11 +189,13 @@ fn present(
     })
 }
 
-fn foreign() -> Failure {
+fn foreign(program: &str) -> Failure {
     Failure::new(
         StatusCode::FORBIDDEN,
         "ORIGIN_NOT_ALLOWED",
-        "a browser's request needs `Origin` of this site and the header `X-SB-CSRF`; a program sends `refresh_token`",
+        format!(
+            "a browser's request needs `Origin` of this site and the header `X-SB-CSRF`; {program}"
+        ),
     )
 }
 

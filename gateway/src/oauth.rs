@@ -21,7 +21,7 @@ use url::form_urlencoded;
 use crate::auth_routes::sessions;
 use crate::house::House;
 use crate::refusal::{Kind, Refusal};
-use crate::request::{About, add_retry, read_small};
+use crate::request::{About, add_retry, nul_refused, read_small};
 
 pub(crate) fn routes() -> Router<Arc<House>> {
     Router::new().route("/oauth/token", post(token))
@@ -168,10 +168,11 @@ async fn form(request: Request) -> Result<BTreeMap<String, String>, Refused> {
     })?;
     let mut form = BTreeMap::new();
     for (name, value) in form_urlencoded::parse(&body) {
-        if value.contains('\0') {
-            return Err(invalid_request("U+0000 is not allowed in any text"));
+        if name.contains('\0') || value.contains('\0') {
+            return Err(invalid_request(nul_refused(&name.replace('\0', "%00"))));
         }
         if form.insert(name.clone().into_owned(), value.into_owned()).is_some() {
+            let name: String = name.chars().take(60).collect();
             return Err(invalid_request(format!("{name} stands twice in the body")));
         }
     }

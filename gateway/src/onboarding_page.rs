@@ -12,7 +12,8 @@ use std::time::Duration;
 use askama::Template;
 use auth::Service;
 use axum::Router;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, Request, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use http::header::{CONTENT_SECURITY_POLICY, SET_COOKIE};
@@ -22,7 +23,7 @@ use proto::onboarding::v1::invitation_service_client::InvitationServiceClient;
 use serde::Deserialize;
 use serde_json::json;
 use server::PeerChannel;
-use url::Url;
+use url::{Url, form_urlencoded};
 
 use crate::auth_routes::json_response;
 use crate::config::Settings;
@@ -71,37 +72,32 @@ fn invitations(house: &House) -> InvitationServiceClient<PeerChannel> {
     InvitationServiceClient::new(house.peers.as_service(Service::Onboarding))
 }
 
-fn lawful(invitation: &str) -> Result<(), Failure> {
+/// The invitation of a path, where it can be one. What is none is asked of nobody.
+fn lawful(path: Result<Path<String>, PathRejection>) -> Result<String, Failure> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    if invitation.len() <= LONGEST && invitation.bytes().all(plain) {
-        Ok(())
-    } else {
-        Err(Failure::new(
+    match path {
+        Ok(Path(text)) if text.len() <= LONGEST && text.bytes().all(plain) => Ok(text),
+        Ok(_) | Err(_) => Err(Failure::new(
             StatusCode::NOT_FOUND,
             "INVITATION_NOT_FOUND",
             "there is no such invitation; ask your provider for a new link",
-        ))
+        )),
     }
-}
-
-/// What a dialog brings along when it comes back by redirect.
-#[derive(Deserialize)]
-struct Returned {
-    #[serde(default)]
-    code: Option<String>,
 }
 
 /// Opens the page: a fresh `state`, bound to this browser by a cookie.
 async fn open(
     State(house): State<Arc<House>>,
     about: About,
-    Path(invitation): Path<String>,
-    Query(returned): Query<Returned>,
+    invitation: Result<Path<String>, PathRejection>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
     let opened = async {
-        lawful(&invitation)?;
-        if returned.code.is_some() && wants_page(&headers) {
+        let invitation = lawful(invitation)?;
+        // What a dialog brings along when it comes back by redirect.
+        let mut told = form_urlencoded::parse(query.as_deref().unwrap_or_default().as_bytes());
+        if told.any(|(name, _)| name == "code") && wants_page(&headers) {
             // The dialog came back: its code belongs to the `state` of the page before, which must not be
             // replaced by a new one. The page's script takes both from the address.
             return Ok(shown(&pb::BeginSignupResponse::default(), &invitation));
@@ -149,7 +145,7 @@ fn is_metas(dialog: &str) -> bool {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with `state` and `code`")]
 struct Told {
     state: String,
     code: String,
@@ -163,11 +159,11 @@ struct Told {
 async fn callback(
     State(house): State<Arc<House>>,
     about: About,
-    Path(invitation): Path<String>,
+    invitation: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Response {
     let taken = async {
-        lawful(&invitation)?;
+        let invitation = lawful(invitation)?;
         let headers = request.headers().clone();
         if !is_known_origin(&house.settings, &headers) {
             let message = "the callback is for the page that opened the dialog";

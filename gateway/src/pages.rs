@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::Router;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -117,8 +118,8 @@ pub(crate) async fn set_password() -> Response {
     page(StatusCode::OK, &SetPassword)
 }
 
-async fn asset(Path(name): Path<String>, about: About) -> Response {
-    let (kind, text) = match name.as_str() {
+async fn asset(name: Result<Path<String>, PathRejection>, about: About) -> Response {
+    let (kind, text) = match name.as_ref().map(|Path(name)| name.as_str()).unwrap_or_default() {
         "page.css" => ("text/css; charset=utf-8", include_str!("../assets/page.css")),
         "set-password.js" => {
             ("text/javascript; charset=utf-8", include_str!("../assets/set-password.js"))

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::to_bytes;
+use axum::body::{HttpBody as _, to_bytes};
 use axum::extract::{FromRequestParts, Request};
 use axum::response::{IntoResponse as _, Response};
 use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, ORIGIN, RETRY_AFTER};
@@ -146,24 +146,63 @@ pub(crate) async fn read_json<T: DeserializeOwned>(request: Request) -> Result<T
         ));
     }
     let body = read_small(request).await?;
-    let value: T = serde_json::from_slice(&body)
-        .map_err(|error| Failure::bad_request(format!("the body can't be read: {error}")))?;
+    // A list would be taken for the fields in their order.
+    if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+        return Err(Failure::bad_request("the body is one JSON object, not a list"));
+    }
+    let unreadable =
+        |error: serde_json::Error| Failure::bad_request(format!("the body can't be read: {error}"));
+    let value: T = serde_json::from_slice(&body).map_err(unreadable)?;
     // No text that we store has one (IN-3); JSON writes it as \u0000, so the bytes tell.
     if body.windows(6).any(|six| six == b"\\u0000") {
-        return Err(Failure::bad_request("U+0000 is not allowed in any text"));
+        let read: serde_json::Value = serde_json::from_slice(&body).map_err(unreadable)?;
+        if let Some(place) = nul_in(&read) {
+            return Err(Failure::bad_request(nul_refused(&place)));
+        }
     }
     Ok(value)
 }
 
+/// Where a text with U+0000 stands in `value`, such as `.content.parameters[0]`.
+pub(crate) fn nul_in(value: &serde_json::Value) -> Option<String> {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => text.contains('\0').then(String::new),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(at, item)| nul_in(item).map(|rest| format!("[{at}]{rest}"))),
+        Value::Object(members) => members.iter().find_map(|(name, value)| {
+            if name.contains('\0') {
+                return Some(format!(".{}", name.replace('\0', "\\u0000")));
+            }
+            nul_in(value).map(|rest| format!(".{name}{rest}"))
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
+}
+
+/// What is said about it.
+pub(crate) fn nul_refused(place: &str) -> String {
+    // A name may be as long as a body.
+    let place: String = place.trim_start_matches('.').chars().take(200).collect();
+    format!("{place}: U+0000 is not allowed in any text")
+}
+
 /// A body that is small.
 pub(crate) async fn read_small(request: Request) -> Result<axum::body::Bytes, Failure> {
-    to_bytes(request.into_body(), SMALL).await.map_err(|_| {
+    let too_large = || {
         Failure::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "BODY_TOO_LARGE",
             format!("the body has more than {SMALL} bytes, or broke off"),
         )
-    })
+    };
+    // What says that it is longer is not read at all.
+    if request.body().size_hint().lower() > SMALL as u64 {
+        return Err(too_large());
+    }
+    to_bytes(request.into_body(), SMALL).await.map_err(|_| too_large())
 }
 
 /// Which of `offers` the caller would rather have; the first where it has no wish, none where it wants none.

@@ -7,7 +7,7 @@ use super::call::Call;
 use super::connection::{Connection, Paging, nested_cost, page_cost};
 use super::error::payloads;
 use super::messages::{self, Message};
-use super::node::is_a;
+use super::node::must_be;
 use super::numbers::{self, Number};
 use super::scalars::{DateTime, ID, at, given, maybe_at, some};
 use super::words::{ConsentCategory, Order, Word as _};
@@ -145,10 +145,9 @@ pub(crate) struct ContactQuery;
 impl ContactQuery {
     /// One contact.
     async fn contact(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Contact>> {
-        if !is_a::<kernel::id::kind::Contact>(&id) {
-            return Ok(None);
-        }
-        load_contact(Call::of(ctx)?, &id).await
+        let call = Call::of(ctx)?;
+        must_be::<kernel::id::kind::Contact>(call, &id)?;
+        load_contact(call, &id).await
     }
 
     /// Contacts that the caller may see.
@@ -172,10 +171,9 @@ impl ContactQuery {
 
     /// One conversation.
     async fn conversation(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Conversation>> {
-        if !is_a::<kernel::id::kind::Conversation>(&id) {
-            return Ok(None);
-        }
-        load_conversation(Call::of(ctx)?, &id).await
+        let call = Call::of(ctx)?;
+        must_be::<kernel::id::kind::Conversation>(call, &id)?;
+        load_conversation(call, &id).await
     }
 
     /// Conversations that the caller may see, of one number or WABA where it is named.

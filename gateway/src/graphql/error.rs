@@ -8,6 +8,7 @@ use kernel::time::Timestamp;
 use tonic::{Response, Status};
 
 use super::call::Call;
+use super::execute::MOST_ERRORS;
 use super::scalars::DateTime;
 use crate::refusal::{Kind, Refusal};
 
@@ -111,24 +112,35 @@ impl Call {
         if refusal.violations.is_empty() {
             return vec![one(None, &refusal.message)];
         }
-        let violations = refusal.violations.iter();
-        violations.map(|(field, message)| one(Some(input_path(field)), message)).collect()
+        let violations = refusal.violations.iter().take(MOST_ERRORS);
+        violations
+            .map(|(field, message)| one(Some(input_path(field)), without_name(field, message)))
+            .collect()
     }
 }
 
 fn error_of(refusal: &Refusal, now: Timestamp) -> async_graphql::Error {
-    async_graphql::Error {
-        message: refusal.message.clone(),
-        source: Some(Arc::new(refusal.clone())),
-        extensions: None,
-    }
-    .extend_with(|_, extensions| {
-        extensions.set("code", refusal.code_name());
-        extensions.set("reason", refusal.reason.as_str());
-        if let Some(after) = refusal.retry {
-            extensions.set("retryAt", (now + after).rfc3339());
-        }
-    })
+    // By the arguments' own names, where the service says which they are.
+    let named = refusal.violations.iter().take(MOST_ERRORS).map(|(field, message)| {
+        let path = input_path(field).split_off(1).join(".");
+        format!("`{path}`: {}", without_name(field, message))
+    });
+    let named: Vec<String> = named.collect();
+    let message = if named.is_empty() { refusal.message.clone() } else { named.join("; ") };
+    async_graphql::Error { message, source: Some(Arc::new(refusal.clone())), extensions: None }
+        .extend_with(|_, extensions| {
+            extensions.set("code", refusal.code_name());
+            extensions.set("reason", refusal.reason.as_str());
+            if let Some(after) = refusal.retry {
+                extensions.set("retryAt", (now + after).rfc3339());
+            }
+        })
+}
+
+/// What is wrong with a field, where the sentence begins with the contract's name of it.
+fn without_name<'a>(field: &str, message: &'a str) -> &'a str {
+    let rest = message.strip_prefix(field).filter(|rest| rest.starts_with([':', ' ']));
+    rest.map_or(message, |rest| rest.trim_start_matches([':', ' ']))
 }
 
 /// The path of an input's field, from the name that the contract has for it: `components_json[0].text` is

@@ -18,15 +18,18 @@ use super::call::{Call, Services};
 use super::limits;
 use crate::house::House;
 use crate::refusal::Refusal;
+use crate::request::{nul_in, nul_refused};
 
 /// Longest message of an error, in characters: messages may quote what was sent.
 const LONGEST_MESSAGE: usize = 600;
+/// What the library says of a document that costs too much, without the limit.
+const TOO_COMPLEX: &str = "Query is too complex.";
 /// Most errors of an answer.
-const MOST_ERRORS: usize = 20;
+pub(crate) const MOST_ERRORS: usize = 20;
 
 /// A request, as JSON carries it. Unknown members are ignored, as the GraphQL over HTTP specification asks.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object with `query`")]
 pub(crate) struct Asked {
     #[serde(default)]
     query: Option<String>,
@@ -89,6 +92,19 @@ fn refused(code: &'static str, error: ServerError) -> Stopped {
     Stopped::Refused { code, errors: vec![error] }
 }
 
+/// The parser draws the line and points at the place, which may be a long line: what it expected is at the end, and
+/// where it is stands in `locations`.
+fn unparsed(mut error: ServerError) -> ServerError {
+    let expected = error.message.rsplit_once("\n  = ").map(|(_, expected)| expected.trim());
+    if let (Some(expected), Some(place)) = (expected, error.locations.first()) {
+        error.message = format!(
+            "the document can't be read at line {}, column {}: {expected}",
+            place.line, place.column
+        );
+    }
+    error
+}
+
 /// Parses and measures.
 pub(crate) async fn prepare(house: &House, asked: Asked) -> Result<Ready, Stopped> {
     let Asked { query, operation_name, variables, extensions } = asked;
@@ -100,12 +116,15 @@ pub(crate) async fn prepare(house: &House, asked: Asked) -> Result<Ready, Stoppe
         return Err(refused("DOCUMENT_TOO_LARGE", ServerError::new(message, None)));
     }
     let (variables, extensions) = (variables.unwrap_or_default(), extensions.unwrap_or_default());
-    let named = operation_name.as_deref().unwrap_or_default();
-    if named.contains('\0')
-        || query.as_ref().is_some_and(|query| query.contains('\0'))
-        || variables.iter().any(|(name, value)| name.contains('\0') || has_nul(value))
-    {
-        return Err(malformed("U+0000 is not allowed in any text"));
+    let variables = serde_json::Value::Object(variables);
+    let texts = [("operationName", &operation_name), ("query", &query)];
+    let nul = texts
+        .iter()
+        .find(|(_, text)| text.as_ref().is_some_and(|text| text.contains('\0')))
+        .map(|(name, _)| (*name).to_owned())
+        .or_else(|| nul_in(&variables).map(|place| format!("variables{place}")));
+    if let Some(place) = nul {
+        return Err(malformed(&nul_refused(&place)));
     }
     let query = house
         .persisted
@@ -114,13 +133,12 @@ pub(crate) async fn prepare(house: &House, asked: Asked) -> Result<Ready, Stoppe
         .map_err(|why| refused(why.code(), why.error()))?;
     let Some(query) = query else { return Err(malformed("the request has no `query`")) };
 
-    let mut request =
-        Request::new(query).variables(Variables::from_json(serde_json::Value::Object(variables)));
+    let mut request = Request::new(query).variables(Variables::from_json(variables));
     request.operation_name = operation_name;
     let name = request.operation_name.clone();
     let given = request.variables.clone();
     let document =
-        request.parsed_query().map_err(|error| refused("GRAPHQL_PARSE_FAILED", error))?;
+        request.parsed_query().map_err(|error| refused("GRAPHQL_PARSE_FAILED", unparsed(error)))?;
     limits::check(document, limits).map_err(|error| refused("DOCUMENT_TOO_COMPLEX", error))?;
     let operation = limits::operation(document, name.as_deref()).ok_or_else(|| {
         let message =
@@ -140,7 +158,15 @@ pub(crate) async fn run(house: &Arc<House>, services: Services, ready: Ready) ->
     // Calls that resolvers place end with it.
     let end = Deadline(Instant::now() + limit);
     match tokio::time::timeout(limit, within(end, running)).await {
-        Ok(response) => Answer::of(response),
+        Ok(mut response) => {
+            for error in response.errors.iter_mut().filter(|error| error.message == TOO_COMPLEX) {
+                error.message = format!(
+                    "the document is too complex: it costs more than {} fields; ask for smaller pages, or for less of each item",
+                    house.settings.graphql.complexity
+                );
+            }
+            Answer::of(response)
+        }
         Err(_elapsed) => {
             let message = format!("the request took longer than {} s", limit.as_secs());
             Answer::TimedOut(ServerError::new(message, None))
@@ -230,12 +256,11 @@ pub(crate) fn errors<'a>(errors: &'a [ServerError], code: &str, request_id: &str
             }
         }
         extensions.insert("requestId".to_owned(), request_id.into());
-        Told {
-            message: error.message.chars().take(LONGEST_MESSAGE).collect(),
-            locations: &error.locations,
-            path: &error.path,
-            extensions,
+        let mut message: String = error.message.chars().take(LONGEST_MESSAGE).collect();
+        if message.ends_with(r#"expected type "DateTime""#) {
+            message.push_str(": RFC 3339, such as 2026-11-23T09:30:00Z");
         }
+        Told { message, locations: &error.locations, path: &error.path, extensions }
     };
     errors.iter().take(MOST_ERRORS).map(told).collect()
 }
@@ -253,14 +278,4 @@ pub(crate) fn error_body(refusal: &Refusal, request_id: &str) -> serde_json::Val
 pub(crate) fn plain_error_body(code: &str, message: &str, request_id: &str) -> serde_json::Value {
     let message: String = message.chars().take(LONGEST_MESSAGE).collect();
     json!({ "errors": [{ "message": message, "extensions": { "code": code, "requestId": request_id } }] })
-}
-
-fn has_nul(value: &serde_json::Value) -> bool {
-    use serde_json::Value;
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(list) => list.iter().any(has_nul),
-        Value::Object(map) => map.iter().any(|(name, value)| name.contains('\0') || has_nul(value)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
-    }
 }

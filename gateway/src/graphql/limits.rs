@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use async_graphql::parser::types::{
     ExecutableDocument, Field, OperationDefinition, OperationType, Selection, SelectionSet,
 };
-use async_graphql::{Name, Pos, Positioned, ServerError, Value, Variables};
+use async_graphql::{ErrorExtensionValues, Name, Pos, Positioned, ServerError, Value, Variables};
 
 use crate::config::GraphqlLimits;
 
@@ -40,7 +40,7 @@ pub(crate) fn check(
         if let Some(definition) =
             definitions.find(|definition| definition.node.default_value().is_some_and(has_nul))
         {
-            return Err(refuse("U+0000 is not allowed in any text", definition.pos));
+            return Err(nul(definition.pos));
         }
         let size = measure.set(&operation.node.selection_set.node, 0)?;
         let at = operation.pos;
@@ -135,7 +135,7 @@ impl<'a> Measure<'a> {
             // Variables are looked at where they are read.
             let constant = value.node.clone().into_const_with(|_| Ok::<_, Infallible>(Value::Null));
             if constant.is_ok_and(|value| has_nul(&value)) {
-                return Err(refuse("U+0000 is not allowed in any text", value.pos));
+                return Err(nul(value.pos));
             }
         }
         let inner = self.set(&field.node.selection_set.node, nesting + 1)?;
@@ -175,6 +175,15 @@ fn has_nul(value: &Value) -> bool {
             false
         }
     }
+}
+
+/// A text with U+0000, which is not too complex but wrong.
+fn nul(at: Pos) -> ServerError {
+    let mut error = refuse("U+0000 is not allowed in any text", at);
+    let mut extensions = ErrorExtensionValues::default();
+    extensions.set("code", "BAD_USER_INPUT");
+    error.extensions = Some(extensions);
+    error
 }
 
 fn refuse(message: impl Into<String>, at: Pos) -> ServerError {

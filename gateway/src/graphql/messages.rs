@@ -9,11 +9,12 @@ use super::contacts::{self, Contact, Conversation};
 use super::content::MessageContentInput;
 use super::error::payloads;
 use super::explanations::MetaError;
-use super::node::is_a;
+use super::node::must_be;
 use super::numbers::{self, Number};
 use super::scalars::{DateTime, ID, Json, at, given, json, maybe_at, micros, some};
 use super::templates::{self, Template};
 use super::words::{Contract as _, Direction, Dispatch, MessageStatus, Order, Origin, Word as _};
+use crate::refusal::Refusal;
 
 /// A message, in either direction.
 #[derive(Debug)]
@@ -183,10 +184,9 @@ pub(crate) struct MessageQuery;
 impl MessageQuery {
     /// One message.
     async fn message(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Message>> {
-        if !is_a::<kernel::id::kind::Message>(&id) {
-            return Ok(None);
-        }
-        load(Call::of(ctx)?, &id).await
+        let call = Call::of(ctx)?;
+        must_be::<kernel::id::kind::Message>(call, &id)?;
+        load(call, &id).await
     }
 
     /// Messages that the caller may see, of one conversation, number or WABA where it is named.
@@ -256,6 +256,27 @@ payloads! {
     MessageMarkReadPayload { message: Message }
 }
 
+/// Names what is wrong with a message by the input's own fields: messaging speaks of Meta's object, which `content`
+/// becomes a part of; `whole` where `content.json` is that object.
+fn about_content(mut refusal: Refusal, whole: bool) -> Refusal {
+    for (field, _) in &mut refusal.violations {
+        let root = field.split(['.', '[']).next().unwrap_or_default();
+        let named = match root {
+            "recipient" => "to".to_owned(),
+            "context" => "context_message_id".to_owned(),
+            "biz_opaque_callback_data" => "callback_data".to_owned(),
+            "to" | "number_id" | "context_message_id" | "idempotency_key" | "send_at_us"
+            | "expires_us" => continue,
+            "body_json" if whole => field.replacen("body_json", "body_json.json", 1),
+            "body_json" => continue,
+            _ if whole => format!("body_json.json.{field}"),
+            _ => format!("body_json.{field}"),
+        };
+        *field = named;
+    }
+    refusal
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct MessageMutation;
 
@@ -268,6 +289,7 @@ impl MessageMutation {
         input: MessageSendInput,
     ) -> Result<MessageSendPayload> {
         let call = Call::of(ctx)?;
+        let whole = matches!(input.content, MessageContentInput::Json(_));
         let request = pb::SendMessageRequest {
             number_id: input.number_id.0,
             to: input.to,
@@ -279,10 +301,14 @@ impl MessageMutation {
             send_at_us: micros(input.send_at),
             expires_us: micros(input.expires_at),
         };
-        call.settle(call.messages().send_message(request).await, |answer| MessageSendPayload {
-            message: answer.message.map(Message),
-            ..Default::default()
-        })
+        let answer = call.messages().send_message(request).await;
+        match answer.map_err(|status| about_content(status.into(), whole)) {
+            Ok(answer) => Ok(MessageSendPayload {
+                message: answer.into_inner().message.map(Message),
+                ..Default::default()
+            }),
+            Err(refusal) => call.refused(&refusal),
+        }
     }
 
     /// Cancels a message that is not yet on the wire.

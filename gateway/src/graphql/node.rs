@@ -32,8 +32,15 @@ pub(crate) enum Node {
 }
 
 /// Whether a text is an id of this kind. What is none is asked of nobody.
-pub(crate) fn is_a<K: Kind>(id: &str) -> bool {
+fn is_a<K: Kind>(id: &str) -> bool {
     id.parse::<Id<K>>().is_ok()
+}
+
+/// Refuses the `id` of a field that answers things of one kind, where it is none of that kind: a mistake of the caller's
+/// which null would hide. It tells nothing of what is there.
+pub(crate) fn must_be<K: Kind>(call: &Call, id: &str) -> Result<()> {
+    let told = |error| call.error(Refusal::invalid(format!("`id`: {error}")));
+    id.parse::<Id<K>>().map(drop).map_err(told)
 }
 
 async fn find(call: &Call, id: &str) -> Result<Option<Node>> {

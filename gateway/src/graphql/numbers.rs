@@ -6,7 +6,7 @@ use proto::assets::v1 as pb;
 use super::call::Call;
 use super::connection::{Connection, Paging, call_cost, nested_cost, page_cost};
 use super::error::payloads;
-use super::node::is_a;
+use super::node::must_be;
 use super::scalars::{DateTime, ID, at, given, some};
 use super::wabas::{self, Waba};
 use super::words::{Environment, Order, Word as _};
@@ -194,10 +194,9 @@ pub(crate) struct NumberQuery;
 impl NumberQuery {
     /// One number. For a tenant's callers.
     async fn number(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Number>> {
-        if !is_a::<kernel::id::kind::Number>(&id) {
-            return Ok(None);
-        }
-        load(Call::of(ctx)?, &id).await
+        let call = Call::of(ctx)?;
+        must_be::<kernel::id::kind::Number>(call, &id)?;
+        load(call, &id).await
     }
 
     /// Numbers: a tenant's own, of one WABA where it is named; the desk's, of one tenant where it is named.

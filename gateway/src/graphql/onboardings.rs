@@ -7,11 +7,12 @@ use super::call::Call;
 use super::connection::{Connection, Paging, call_cost, page_cost};
 use super::error::payloads;
 use super::explanations::MetaError;
-use super::node::is_a;
+use super::node::must_be;
 use super::scalars::{DateTime, ID, at, given, maybe_at, some, some_id};
 use super::tenants::{self, Tenant};
 use super::wabas::{self, Waba};
 use super::words::{Contract as _, OnboardingState, Order, Step, StepState};
+use crate::refusal::Refusal;
 
 /// How a business becomes live, step by step.
 #[derive(Debug)]
@@ -160,10 +161,9 @@ pub(crate) struct OnboardingQuery;
 impl OnboardingQuery {
     /// One onboarding.
     async fn onboarding(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Onboarding>> {
-        if !is_a::<kernel::id::kind::Onboarding>(&id) {
-            return Ok(None);
-        }
-        get(Call::of(ctx)?, &id).await
+        let call = Call::of(ctx)?;
+        must_be::<kernel::id::kind::Onboarding>(call, &id)?;
+        get(call, &id).await
     }
 
     /// Onboardings: the desk's, of one tenant where it is named; a tenant's own.
@@ -200,7 +200,7 @@ struct InvitationCreateInput {
     /// Our name of the Meta app that the business signs up with; absent: the first configured one.
     app_id: Option<String>,
     /// Absent: 14 days; at most 90 days.
-    expires_in_seconds: Option<u32>,
+    expires_in_seconds: Option<i32>,
     /// The same key with the same input answers the same invitation for 7 days.
     idempotency_key: Option<String>,
 }
@@ -254,10 +254,15 @@ impl OnboardingMutation {
         input: InvitationCreateInput,
     ) -> Result<InvitationCreatePayload> {
         let call = Call::of(ctx)?;
+        let Ok(expires_in_s) = u32::try_from(input.expires_in_seconds.unwrap_or_default()) else {
+            let mut refusal = Refusal::invalid("an invitation lives for some time");
+            refusal.violations.push(("expires_in_s".to_owned(), "is less than 0".to_owned()));
+            return call.refused(&refusal);
+        };
         let request = pb::CreateInvitationRequest {
             tenant_id: input.tenant_id.0,
             app_id: given(input.app_id.map(ID)),
-            expires_in_s: input.expires_in_seconds.unwrap_or_default(),
+            expires_in_s,
             idempotency_key: input.idempotency_key.unwrap_or_default(),
         };
         call.settle(call.invitations().create_invitation(request).await, |answer| {

@@ -30,6 +30,11 @@ impl ScalarType for DateTime {
         }
     }
 
+    // Asked before anything runs, so that the refusal names the argument.
+    fn is_valid(value: &Value) -> bool {
+        matches!(value, Value::String(text) if Timestamp::parse_rfc3339(text).is_ok())
+    }
+
     fn to_value(&self) -> Value {
         Value::String(self.0.rfc3339())
     }

@@ -23,6 +23,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_stream::StreamMap;
+use tokio_tungstenite::tungstenite;
 use tokio_util::sync::CancellationToken;
 
 use super::call::Services;
@@ -117,7 +118,7 @@ pub(crate) async fn upgrade(
 
 /// What a peer says.
 #[derive(Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type", rename_all = "snake_case", expecting = "an object with `type`")]
 enum Said {
     ConnectionInit {
         #[serde(default)]
@@ -181,7 +182,8 @@ impl Connection {
                 () = draining.cancelled() => Err(Some(Close::new(1001, "going away; come back"))),
                 said = self.socket.recv() => match said {
                     Some(Ok(message)) => self.hear(message).await,
-                    Some(Err(_)) | None => Err(None),
+                    Some(Err(error)) => Err(self.broken(error)),
+                    None => Err(None),
                 },
                 Some((id, event)) = self.operations.next(), if !self.operations.is_empty() => {
                     self.tell(&id, event).await
@@ -194,6 +196,19 @@ impl Connection {
         };
         self.operations.clear();
         self.close(close).await;
+    }
+
+    /// What is said about a message that can't be read. Where the connection itself broke, nobody would hear it.
+    fn broken(&self, error: axum::Error) -> Option<Close> {
+        let most = self.house.settings.graphql.body_bytes;
+        match *error.into_inner().downcast::<tungstenite::Error>().ok()? {
+            tungstenite::Error::Capacity(_) => {
+                Some(Close(1009, format!("a message has at most {most} bytes")))
+            }
+            tungstenite::Error::Utf8(_) => Some(Close::new(1007, "a message is text in UTF-8")),
+            tungstenite::Error::Protocol(_) => Some(Close::new(1002, "this is no WebSocket frame")),
+            _ => None,
+        }
     }
 
     /// Takes one message. An error ends the socket, with a frame where there is somebody to read it.

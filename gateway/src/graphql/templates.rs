@@ -7,7 +7,7 @@ use super::call::Call;
 use super::connection::{Connection, Paging, nested_cost, page_cost};
 use super::error::payloads;
 use super::explanations::MetaError;
-use super::node::is_a;
+use super::node::must_be;
 use super::numbers::HistoryEntry;
 use super::scalars::{DateTime, ID, Json, at, given, json, some};
 use super::wabas::{self, Waba};
@@ -149,10 +149,9 @@ pub(crate) struct TemplateQuery;
 impl TemplateQuery {
     /// One template.
     async fn template(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Template>> {
-        if !is_a::<kernel::id::kind::Template>(&id) {
-            return Ok(None);
-        }
-        load(Call::of(ctx)?, &id).await
+        let call = Call::of(ctx)?;
+        must_be::<kernel::id::kind::Template>(call, &id)?;
+        load(call, &id).await
     }
 
     /// Templates that the caller may see.

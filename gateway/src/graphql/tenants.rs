@@ -122,10 +122,13 @@ impl TenantQuery {
     /// One tenant. Without an id: the caller's own.
     async fn tenant(&self, ctx: &Context<'_>, id: Option<ID>) -> Result<Option<Tenant>> {
         let call = Call::of(ctx)?;
+        if let Some(id) = &id {
+            super::node::must_be::<kernel::id::kind::Tenant>(call, id)?;
+        }
         let own = call.scope().tenant().map(|tenant| tenant.to_string());
         match id.map(|id| id.0).or(own) {
-            Some(id) if super::node::is_a::<kernel::id::kind::Tenant>(&id) => load(call, &id).await,
-            Some(_) | None => Ok(None),
+            Some(id) => load(call, &id).await,
+            None => Ok(None),
         }
     }
 

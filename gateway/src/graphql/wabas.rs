@@ -6,7 +6,7 @@ use proto::onboarding::v1 as pb;
 
 use super::call::Call;
 use super::connection::{Connection, MOST, Paging, nested_cost, page_cost};
-use super::node::is_a;
+use super::node::must_be;
 use super::numbers::{self, Number};
 use super::scalars::{DateTime, ID, at, some};
 use super::templates::{self, Template, Wanted};
@@ -144,10 +144,9 @@ pub(crate) struct WabaQuery;
 impl WabaQuery {
     /// One WABA. For a tenant's callers.
     async fn waba(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Waba>> {
-        if !is_a::<kernel::id::kind::Waba>(&id) {
-            return Ok(None);
-        }
-        load(Call::of(ctx)?, &id).await
+        let call = Call::of(ctx)?;
+        must_be::<kernel::id::kind::Waba>(call, &id)?;
+        load(call, &id).await
     }
 
     /// WABAs: a tenant's own; the desk's, of one tenant where it is named.

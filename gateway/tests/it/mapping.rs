@@ -190,12 +190,14 @@ async fn an_id_that_is_nothing_here_is_null(#[case] id: String) {
 #[case("onboarding")]
 #[case("tenant")]
 #[tokio::test]
-async fn an_id_of_another_kind_is_null_and_asked_of_nobody(#[case] field: &str) {
+async fn an_id_of_another_kind_is_refused_and_asked_of_nobody(#[case] field: &str) {
     let gateway = Gateway::start().await;
     let other = if field == "waba" { id::<kind::Tenant>(1) } else { id::<kind::Waba>(1) };
     let query = format!("query($id: ID!) {{ {field}(id: $id) {{ id }} }}");
-    let data = gateway.data(&gateway.token(), &query, json!({ "id": other })).await;
-    assert_eq!(data[field], Value::Null);
+    let answer = gateway.graphql(&gateway.token(), &query, json!({ "id": other })).await;
+    let error = &answer["errors"][0];
+    assert_eq!(error["extensions"]["code"], "INVALID_ARGUMENT", "{answer}");
+    assert!(error["message"].as_str().unwrap().contains(&format!("`{field}_`")), "{answer}");
     assert_eq!(gateway.fakes.methods(), Vec::<String>::new());
 }
 
