@@ -17,7 +17,7 @@ const fn r(word: &'static str, meaning: &'static str, remedy: &'static str) -> R
 }
 
 /// All of them, by word.
-pub const REASONS: [Reason; 114] = [
+pub const REASONS: [Reason; 117] = [
     r(
         "ALREADY_EXISTS",
         "A thing with these words exists.",
@@ -151,8 +151,18 @@ pub const REASONS: [Reason; 114] = [
         "The person has no such membership.",
         "Sign in without naming a tenant to see them.",
     ),
+    r(
+        "MESSAGE_MALFORMED",
+        "The gRPC frame can't be read as the method's request.",
+        "Build the client from the contracts of this release.",
+    ),
     r("MESSAGE_NOT_FOUND", "There is no such message in your reach.", "Check the id."),
     r("MESSAGE_ON_ITS_WAY", "The message can't be taken back any more.", "Nothing."),
+    r(
+        "MESSAGE_TOO_LARGE",
+        "The gRPC frame is larger than is taken.",
+        "Ask for less at once, or send less.",
+    ),
     r(
         "META_ANSWER_LOST",
         "The call reached Meta, its answer did not reach us.",
@@ -255,6 +265,11 @@ pub const REASONS: [Reason; 114] = [
         "PRINCIPAL_NOT_ALLOWED",
         "This call is not for callers of this kind.",
         "Operators, partners and tenants have calls of their own.",
+    ),
+    r(
+        "PROFILE_INVALID",
+        "The business profile breaks limits of Meta's.",
+        "Each violation names its field and limit.",
     ),
     r(
         "QUARANTINE_NOT_FOUND",

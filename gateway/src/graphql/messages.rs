@@ -265,10 +265,9 @@ fn about_content(mut refusal: Refusal, whole: bool) -> Refusal {
             "recipient" => "to".to_owned(),
             "context" => "context_message_id".to_owned(),
             "biz_opaque_callback_data" => "callback_data".to_owned(),
-            "to" | "number_id" | "context_message_id" | "idempotency_key" | "send_at_us"
-            | "expires_us" => continue,
             "body_json" if whole => field.replacen("body_json", "body_json.json", 1),
-            "body_json" => continue,
+            "to" | "number_id" | "context_message_id" | "idempotency_key" | "send_at_us"
+            | "expires_us" | "body_json" => continue,
             _ if whole => format!("body_json.json.{field}"),
             _ => format!("body_json.{field}"),
         };
