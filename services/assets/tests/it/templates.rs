@@ -188,6 +188,7 @@ async fn one_key_is_one_template(#[case] backend: Backend) {
     let other = CreateTemplateRequest { name: "other".to_owned(), ..keyed };
     let reused = create(&caller, other).await.unwrap_err();
     assert_eq!(Refusal::of(&reused).reason, "IDEMPOTENCY_KEY_REUSED");
+    assert_eq!(reused.message(), "this idempotency key was used for another request");
     assert_eq!(world.stage.names(&account.business).await, ["once"]);
     let twice = create(&caller, wish(account.waba, "once")).await.unwrap_err();
     assert_eq!(

@@ -125,7 +125,7 @@ async fn a_repeated_request_makes_one_key_and_shows_its_secret_again(#[case] bac
     let second = keys.create_api_key(request.clone()).await.unwrap().into_inner();
     assert!(first == second, "the same key and the same secret");
     let changed = api::CreateApiKeyRequest { name: "other".to_owned(), ..request.clone() };
-    let refused = keys.create_api_key(changed).await.unwrap_err();
+    let refused = keys.create_api_key(changed).await.err().unwrap();
     assert_eq!(refused.message(), "this idempotency key was used for another request");
     assert_eq!(refusal(Err::<(), _>(refused)).1, "IDEMPOTENCY_KEY_REUSED");
     let guessed = world.keys(other.token()).create_api_key(request).await;
