@@ -13,7 +13,9 @@ const KILLS_LONG: u32 = 20;
 /// Attacks every method and field that the contracts and the schema name.
 pub(crate) fn isolation() -> Result<()> {
     let filters = only("isolation");
-    test::selected(&Selection { filters: &filters, environment: Vec::new() })
+    // The matrices are the result: they are shown also when all is well.
+    let environment = vec![("NEXTEST_SUCCESS_OUTPUT", "immediate".to_owned())];
+    test::selected(&Selection { filters: &filters, environment })
 }
 
 /// Kills processes under load and accounts for every message.
