@@ -70,8 +70,8 @@ impl Ledger {
         Self { store, group }
     }
 
-    /// Counts one more try and answers how many there were.
-    pub(super) async fn mark(&self, event: EventId) -> Result<u32, store::Error> {
+    /// Counts one more try and answers how many there were; `None` where the group is done with the event.
+    pub(super) async fn mark(&self, event: EventId) -> Result<Option<u32>, store::Error> {
         poison::count(&self.store, self.group, event).await
     }
 

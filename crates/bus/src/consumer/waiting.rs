@@ -102,10 +102,12 @@ async fn again(worker: &Worker, letter: &DueLetter) -> Result<(), Stopped> {
 async fn failed(worker: &Worker, letter: &DueLetter, why: String) -> Result<Next, Stopped> {
     let event = letter.letter.event;
     let counted = worker.persist(|| worker.ledger.mark(event)).await?;
-    if counted >= TRIES {
-        return Ok(dead(reason::POISON, &why));
+    match counted {
+        Some(counted) if counted >= TRIES => Ok(dead(reason::POISON, &why)),
+        Some(counted) => Ok(later(letter, why, backoff(counted))),
+        // Its effect came about another way meanwhile; the next look finds that and takes the letter away.
+        None => Ok(later(letter, why, backoff(1))),
     }
-    Ok(later(letter, why, backoff(counted)))
 }
 
 fn waits(worker: &Worker, letter: &DueLetter, what: String) -> Next {

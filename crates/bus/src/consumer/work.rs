@@ -137,7 +137,12 @@ impl Worker {
         let id = envelope.id;
         let mut counted = 0;
         if suspect {
-            counted = self.persist(|| self.ledger.mark(id)).await?;
+            // Done with, and only its acknowledgement was lost: an event that kills must not be touched again.
+            let Some(tries) = self.persist(|| self.ledger.mark(id)).await? else {
+                metrics().handled(self.group, "done", 1);
+                return Ok(None);
+            };
+            counted = tries;
             if counted > TRIES {
                 let why = "the process died each time it was worked on";
                 self.bury(&envelope, Burial::dead(reason::POISON, why)).await?;
@@ -179,7 +184,8 @@ impl Worker {
             (None, None) => "the handler gave no verdict".to_owned(),
         };
         if !suspect {
-            counted = self.persist(|| self.ledger.mark(id)).await?;
+            let Some(tries) = self.persist(|| self.ledger.mark(id)).await? else { return Ok(None) };
+            counted = tries;
         }
         if counted >= TRIES {
             self.bury(&envelope, Burial::dead(reason::POISON, &why)).await?;

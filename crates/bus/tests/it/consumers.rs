@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rstest::rstest;
 use store::purpose::common;
-use store::{RawSql, Shard, SystemTx, deadletter, poison};
+use store::{RawSql, Shard, SystemTx, deadletter};
 
 use crate::script::{Act, Script, Versions, apply_all, effects};
 use crate::support::{House, Wiring, envelope, until};
@@ -75,8 +75,10 @@ async fn what_is_away_pauses_the_group_and_counts_nothing(
     until("the effect", async || effects(&house.store, "patient").await.contains_key(&sent.id))
         .await;
     assert!(house.letters().await.is_empty());
-    // The first count that anybody makes is the first.
-    assert_eq!(poison::count(&house.store, "patient", sent.id).await.unwrap(), 1);
+    let counted = "DELETE FROM poison WHERE {purpose}";
+    let unit = |tx: SystemTx| async move { tx.raw(RawSql::both(counted, Vec::new())).exec().await };
+    let counted = house.store.system(common::CONSUME, Shard::ONLY, unit).await.unwrap();
+    assert_eq!(counted, 0, "nothing was counted");
     house.end().await;
 }
 
@@ -239,6 +241,31 @@ async fn an_event_that_kills_its_process_is_a_dead_letter_and_its_neighbours_are
     house.consume(Arc::new(script.clone())).await;
     until("the neighbours", async || effects(&house.store, "killed").await.len() == 2).await;
     house.end().await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_event_that_is_done_with_and_comes_again_is_not_touched(
+    #[values(Wiring::Embedded, Wiring::Production)] wiring: Wiring,
+) {
+    let house = House::start(wiring).await;
+    let sent: Vec<_> = (0..2).map(|_| envelope("sample.thing.happened")).collect();
+    let killer = sent[0].id;
+    let plan =
+        move |event: &bus::Envelope, _| if event.id == killer { Act::Hang } else { Act::Apply };
+    let script = Script::new("acked", &house.store, plan);
+    house.world.declare("sample", &script).await;
+    house.world.publish(sent.clone()).await;
+    let member = house.consume(Arc::new(script.clone())).await;
+    until("the killer", async || script.tries(killer) == 1).await;
+    // Its effect is committed, and the process dies before it can say so.
+    let done = |tx: SystemTx| async move { tx.first_time("acked", &[killer]).await };
+    assert_eq!(house.store.system(common::CONSUME, Shard::ONLY, done).await.unwrap(), [true]);
+    member.abort();
+    house.consume(Arc::new(script.clone())).await;
+    until("its neighbour", async || effects(&house.store, "acked").await.len() == 1).await;
+    house.end().await;
+    assert_eq!(script.tries(killer), 1);
 }
 
 #[rstest]

@@ -30,7 +30,7 @@ async fn keys_go_by_business_time_and_the_inbox_by_the_databases(#[case] backend
         tx.claim_key(claim).await
     });
     unit.await.unwrap();
-    poison::count(&world.store, "c", event).await.unwrap();
+    poison::count(&world.store, "c", EventId::from_uuid(fresh())).await.unwrap();
     let job = HousekeepingJob::new(world.store.clone());
     let run = JobRun {
         key: String::new(),
