@@ -1,6 +1,8 @@
 //! End to end: the real binary as processes, the sandbox as Meta, over HTTP alone.
 
 #[cfg(test)]
+mod bad_input;
+#[cfg(test)]
 mod clients;
 #[cfg(test)]
 mod faults;
