@@ -10,7 +10,7 @@ use crate::stage::Signed;
 use crate::support::{World, reason, record, until};
 
 /// Nothing of a cancelled onboarding is left, here or at Meta, and another tenant may have the account.
-async fn is_unwound(world: &World, tenant: &str, id: &str, signed: &Signed) {
+pub(crate) async fn is_unwound(world: &World, tenant: &str, id: &str, signed: &Signed) {
     let gone = world.reaches(id, OnboardingState::Cancelled).await;
     for step in &gone.steps {
         let state = step.state();
@@ -195,6 +195,93 @@ async fn a_business_that_signs_up_again_keeps_its_waba_live_under_a_newer_token(
     assert_eq!(world.state.count("SELECT count(*) FROM onboarding.credential").await, 1);
     world.undo(&begun.id).await.unwrap();
     is_unwound(&world, &tenant, &begun.id, &signed).await;
+}
+
+/// A newer onboarding of the same account holds it: the older one's numbers and subscription are the newer one's to
+/// take back.
+#[rstest]
+#[case::early(Step::WebhooksSubscribed)]
+#[case::late(Step::AssetsImported)]
+#[tokio::test]
+async fn an_onboarding_that_is_undone_under_a_newer_one_leaves_nothing_behind(
+    #[case] stands_at: Step,
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let world = World::start(backend).await;
+    let tenant = world.tenant("Casa Rosa").await;
+    let (first, signed) = world.live(&tenant).await;
+    world.imports(false);
+    world.state.change("DELETE FROM onboarding.imported_number").await;
+    let again = world.meta.dialog_again(&world.app, &signed).await;
+    if stands_at == Step::WebhooksSubscribed {
+        let refusal = json!({"error": {"code": 100, "message": "No."}});
+        world.meta.plant("subscribed_apps", &refusal, None).await;
+    }
+    let second = world.sign_up(&tenant, &again).await.unwrap();
+    until("the newer one to hold the account", async || {
+        let now = world.onboarding(&second.id).await;
+        now.step() == stands_at && record(&now, stands_at).state() != StepState::Pending
+    })
+    .await;
+    world.undo(&first.id).await.unwrap();
+    world.reaches(&first.id, OnboardingState::Cancelled).await;
+    world.meta.heal().await;
+    assert_eq!(world.meta.number(&signed.number).await["status"], "CONNECTED", "in use");
+    assert_eq!(world.meta.subscriptions(&world.app, &signed.waba).await, 1, "in use");
+    until("the newer one to stand still", async || {
+        let state = world.onboarding(&second.id).await.state();
+        state == OnboardingState::NeedsAttention || stands_at == Step::AssetsImported
+    })
+    .await;
+    world.cancel(&second.id).await.unwrap();
+    is_unwound(&world, &tenant, &second.id, &signed).await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_claim_waits_while_the_one_before_it_is_taken_back(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let world = World::start(backend).await;
+    let tenant = world.tenant("Casa Rosa").await;
+    let (first, signed) = world.live(&tenant).await;
+    world.meta.plant("deregister", &json!({"http_status": 500}), None).await;
+    world.undo(&first.id).await.unwrap();
+    let again = world.meta.dialog_again(&world.app, &signed).await;
+    let second = world.sign_up(&tenant, &again).await.unwrap();
+    until("the claim to wait", async || {
+        let now = world.onboarding(&second.id).await;
+        record(&now, Step::WabaClaimed).error.contains("is being taken back")
+    })
+    .await;
+    assert_eq!(world.onboarding(&second.id).await.state(), OnboardingState::Running);
+    world.meta.heal().await;
+    world.reaches(&first.id, OnboardingState::Cancelled).await;
+    world.clock.advance(std::time::Duration::from_secs(2));
+    let live = world.reaches(&second.id, OnboardingState::Live).await;
+    assert_ne!(live.waba_id, first.waba_id, "a claim of its own");
+    // The same PIN: it is kept for ever, and Meta asks for no other.
+    assert_eq!(world.meta.number(&signed.number).await["status"], "CONNECTED");
+    assert_eq!(world.meta.subscriptions(&world.app, &signed.waba).await, 1);
+}
+
+#[tokio::test]
+async fn a_number_keeps_its_pin_until_the_business_turns_it_off_and_everybody_is_told_so() {
+    let world = World::start(Backend::Sqlite).await;
+    let (one, other) = (world.tenant("Casa Rosa").await, world.tenant("Outra Casa").await);
+    let (first, signed) = world.live(&one).await;
+    world.undo(&first.id).await.unwrap();
+    let gone = world.reaches(&first.id, OnboardingState::Cancelled).await;
+    let said = &record(&gone, Step::NumberRegistered).error;
+    assert!(said.contains("keeps its two-step PIN"), "{said}");
+    let again = world.meta.dialog_again(&world.app, &signed).await;
+    let begun = world.sign_up(&other, &again).await.unwrap();
+    let stuck = world.reaches(&begun.id, OnboardingState::NeedsAttention).await;
+    let failed = record(&stuck, Step::NumberRegistered);
+    assert_eq!(failed.meta_error.as_ref().unwrap().code, 133_005);
+    world.meta.turn_two_step_off(&signed.number).await;
+    world.retry(&begun.id).await.unwrap();
+    world.reaches(&begun.id, OnboardingState::Live).await;
 }
 
 #[rstest]

@@ -9,7 +9,7 @@ use rstest::rstest;
 use serde_json::json;
 use store::Backend;
 
-use crate::importer::imported;
+use crate::importer::{imported, number_id};
 use crate::support::{Admin, World, envelope, record, until};
 
 const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
@@ -157,10 +157,11 @@ async fn imported_numbers_are_counted_once_in_their_newest_state(
             waba_id: kernel::id::WabaId::from_uuid(uuid::Uuid::from_u128(9)).to_string(),
             ..waits.clone()
         };
+        let id = number_id(&waits, &signed.number);
         let events = [
-            imported(&elsewhere, &signed.number, 1),
-            imported(&elsewhere, &signed.number, 2),
-            imported(&waits, &signed.number, 3),
+            imported(id, &elsewhere, &signed.number, 1),
+            imported(id, &elsewhere, &signed.number, 2),
+            imported(id, &waits, &signed.number, 3),
         ];
         world.publish(twice(&events, order)).await;
         world.reaches(&begun.id, OnboardingState::Live).await;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bus::{Bus as _, EmbeddedBus, Envelope, TailItem, TailSpec};
 use kernel::clock::{Clock, SystemClock};
+use kernel::id::{NumberId, WabaId};
 use kernel::ids::SystemIds;
 use proto::assets::v1::Number;
 use proto::events::v1::{NumberChanged, OnboardingChanged};
@@ -45,16 +46,26 @@ async fn import(bus: Arc<EmbeddedBus>, imports: Arc<AtomicBool>) {
             continue;
         }
         let numbers = onboarding.phone_number_meta_ids.iter();
-        let events = numbers.map(|meta_id| imported(&onboarding, meta_id, 1)).collect();
+        let events =
+            numbers.map(|one| imported(number_id(&onboarding, one), &onboarding, one, 1)).collect();
         drop(bus.publish(events).await);
     }
 }
 
-/// The event that a number was imported; the same number has the same id.
-pub(crate) fn imported(onboarding: &pb::Onboarding, meta_id: &str, version: i64) -> Envelope {
+/// Our id of a number of Meta's: another one under another claim of its account.
+pub(crate) fn number_id(onboarding: &pb::Onboarding, meta_id: &str) -> NumberId {
+    let waba = onboarding.waba_id.parse::<WabaId>().unwrap().uuid().as_u128();
+    NumberId::from_uuid(uuid::Uuid::from_u128(waba ^ meta_id.parse::<u128>().unwrap()))
+}
+
+/// The event that a number was imported.
+pub(crate) fn imported(
+    id: NumberId,
+    onboarding: &pb::Onboarding,
+    meta_id: &str,
+    version: i64,
+) -> Envelope {
     let (ids, now) = (SystemIds::default(), Clock::now(&SystemClock));
-    let id = uuid::Uuid::from_u128(meta_id.parse::<u128>().unwrap());
-    let id = kernel::id::NumberId::from_uuid(id);
     let number = Number {
         id: id.to_string(),
         tenant_id: onboarding.tenant_id.clone(),

@@ -9,6 +9,8 @@ mod crashes;
 #[cfg(test)]
 mod desk;
 #[cfg(test)]
+mod drive;
+#[cfg(test)]
 mod heard;
 #[cfg(test)]
 mod importer;

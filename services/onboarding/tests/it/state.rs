@@ -130,4 +130,31 @@ impl State {
         db.close_by_ref().await.unwrap();
         row.try_get("", "n").unwrap()
     }
+
+    /// From now on no step of this name can be written down in this state; the rest of its transaction goes with it.
+    pub(crate) async fn refuse(&self, step: &str, state: &str) {
+        let when = format!("NEW.step = '{step}' AND NEW.state = '{state}'");
+        let sql = match self.url().1 {
+            DbBackend::Postgres => format!(
+                "CREATE FUNCTION onboarding.refuse() RETURNS trigger LANGUAGE plpgsql \
+                 AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$; \
+                 CREATE TRIGGER refuse BEFORE UPDATE ON onboarding.onboarding_step \
+                 FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION onboarding.refuse()"
+            ),
+            _ => format!(
+                "CREATE TRIGGER refuse BEFORE UPDATE ON onboarding_step WHEN {when} \
+                 BEGIN SELECT RAISE(ABORT, 'refused'); END"
+            ),
+        };
+        self.change(&sql).await;
+    }
+
+    /// Ends that.
+    pub(crate) async fn accept(&self) {
+        let sql = match self.url().1 {
+            DbBackend::Postgres => "DROP FUNCTION onboarding.refuse CASCADE",
+            _ => "DROP TRIGGER refuse",
+        };
+        self.change(sql).await;
+    }
 }
