@@ -48,7 +48,7 @@ pub(crate) async fn take(
                 .to_owned(),
         ),
         Step::NumberRegistered => numbers::register(app, acting, saga).await?,
-        Step::AssetsImported => import(app, acting, saga).await?,
+        Step::AssetsImported => return import(app, acting, saga).await,
         Step::VerificationFollowed => verification(app, acting, saga).await?,
         Step::Live => return live(app, acting, saga).await,
     };
@@ -185,28 +185,34 @@ async fn read_back(meta_app: &GraphApp, saga: &Saga, token: &MetaToken) -> Outco
     }
 }
 
-/// Assets imports numbers and templates once it hears of the claim; the step is done when its numbers have come. The
-/// event that brings the last of them makes the saga due; the pauses are for events that come in between.
-async fn import(app: &App, acting: &Acting, saga: &Saga) -> Result<Outcome, Error> {
+/// Assets imports numbers and templates once it hears of the claim; the step is done when its numbers have come. They are
+/// counted under the saga's lock, so the event that brings the last of them is either seen here or makes the saga due
+/// after it; the pauses are for an event that is lost.
+async fn import(app: &App, acting: &Acting, saga: &Saga) -> Result<Option<Saga>, Error> {
+    let (id, step) = (saga.row.id, Step::AssetsImported);
+    settle::end_with(app, acting, id, step, |tx: ScopedTx, saga| async move {
+        let waba_id = saga.row.waba_id.unwrap_or_default();
+        let found = imported::count(&tx, waba_id, &saga.numbers()).await?;
+        let outcome = imported_so_far(&saga, found, tx.now().as_micros());
+        Ok((saga, outcome))
+    })
+    .await
+}
+
+fn imported_so_far(saga: &Saga, found: u64, now_us: i64) -> Outcome {
     const LONGEST_US: i64 = 900_000_000;
-    let wanted = saga.numbers();
-    let (waba_id, ids) = (saga.row.waba_id.unwrap_or_default(), &wanted);
-    let found = app
-        .store
-        .read(acting, |tx: ScopedTx| async move { imported::count(&tx, waba_id, ids).await })
-        .await?;
-    if found >= u64::try_from(wanted.len()).unwrap_or(u64::MAX) {
-        return Ok(Outcome::Done(format!("{found} numbers")));
+    let wanted = saga.numbers().len();
+    if found >= u64::try_from(wanted).unwrap_or(u64::MAX) {
+        return Outcome::Done(format!("{found} numbers"));
     }
-    let note = format!("{found} of {} numbers imported", wanted.len());
-    let now_us = app.clock.now().as_micros();
+    let note = format!("{found} of {wanted} numbers imported");
     let since_us = saga.step(Step::AssetsImported).and_then(|row| row.started_us).unwrap_or(now_us);
     match now_us.saturating_sub(since_us) {
-        waited if waited > LONGEST_US => Ok(Outcome::Person(Trouble::ours(format!(
+        waited if waited > LONGEST_US => Outcome::Person(Trouble::ours(format!(
             "{note} after 15 minutes; look at the assets service, then try again or skip"
-        )))),
-        waited if waited > 10_000_000 => Ok(Outcome::Wait(Duration::from_secs(5), note)),
-        _ => Ok(Outcome::Wait(Duration::from_millis(500), note)),
+        ))),
+        waited if waited > 10_000_000 => Outcome::Wait(Duration::from_secs(5), note),
+        _ => Outcome::Wait(Duration::from_millis(500), note),
     }
 }
 

@@ -4,7 +4,7 @@ use sea_orm::Order;
 use sea_orm::{ExprTrait as _, entity::prelude::*};
 use store::{DeskTable, DeskTx, Error, Find, SystemTx, tenanted};
 
-use crate::domain::step::{State, Step};
+use crate::domain::step::State;
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -53,13 +53,13 @@ pub(crate) async fn find(tx: &SystemTx, id: Uuid) -> Result<Option<Model>, Error
 /// Changes of one read of a stream's past.
 pub(crate) const MOST_CHANGED: u64 = 200;
 
-/// Has the sagas that wait for the import of a WABA look at once.
+/// Has the sagas that wait for the import of a WABA look at once. Those on their way to that step are touched too: the
+/// lock puts their step after this.
 pub(crate) async fn wake_import(tx: &SystemTx, tenant: Uuid, waba: Uuid) -> Result<(), Error> {
     tx.update::<Entity>()
         .set(Column::DueUs, tx.now().as_micros())
         .filter(Column::TenantId.eq(tenant).and(Column::WabaId.eq(waba)))
         .filter(Column::State.eq(State::Running.as_str()))
-        .filter(Column::Step.eq(Step::AssetsImported.as_str()))
         .exec()
         .await
         .map(drop)
