@@ -34,7 +34,7 @@ struct Tool {
     asks: &'static [&'static str],
 }
 
-const TOOLS: [Tool; 12] = [
+const TOOLS: [Tool; 13] = [
     Tool {
         name: "cargo-nextest",
         version: "0.9.143",
