@@ -2,8 +2,9 @@
 
 use rstest::rstest;
 use store::Backend;
+use testkit::{orders, until};
 
-use crate::support::{World, figures, orders, until, with_meta_code};
+use crate::support::{World, figures, with_meta_code};
 
 const DAY: &str = "2026-11-23";
 const AT: &str = "2026-11-23T10:07:00Z";
@@ -16,15 +17,15 @@ async fn steps_in_every_order_and_told_twice_count_once_each(
     let world = World::on(backend).await;
     let shop = world.known("Shop", "UTC").await;
     for order in orders(&["sent", "delivered", "read"]) {
-        let message = world.message(&shop, "marketing");
-        let events: Vec<_> = order.iter().map(|step| world.stepped(&message, step, AT)).collect();
+        let message = World::message(&shop, "marketing");
+        let events: Vec<_> = order.iter().map(|step| World::stepped(&message, step, AT)).collect();
         world.tell(events.clone()).await;
         // The same events again, as after a crash, and one by one.
         for event in events {
             world.publish(vec![event]).await;
         }
         // And the same steps as other events, as after Meta's repeat.
-        world.tell(order.iter().map(|step| world.stepped(&message, step, AT)).collect()).await;
+        world.tell(order.iter().map(|step| World::stepped(&message, step, AT)).collect()).await;
     }
     let totals = world.measures(&shop, DAY, "", 0).await.totals.unwrap();
     assert_eq!((totals.sent, totals.delivered, totals.read), (6, 6, 6));
@@ -41,20 +42,20 @@ async fn counts_are_told_apart_by_category_origin_and_reason(
 ) {
     let world = World::on(backend).await;
     let shop = world.known("Shop", "UTC").await;
-    let offer = world.message(&shop, "MARKETING");
-    let failed = with_meta_code(world.message(&shop, "utility"), 131_026);
-    let mut expired = world.message(&shop, "utility");
+    let offer = World::message(&shop, "MARKETING");
+    let failed = with_meta_code(World::message(&shop, "utility"), 131_026);
+    let mut expired = World::message(&shop, "utility");
     expired.failure_reason = "expired".to_owned();
-    let inbound = world.message(&shop, "");
+    let inbound = World::message(&shop, "");
     world
         .tell(vec![
-            world.stepped(&offer, "accepted", AT),
-            world.stepped(&offer, "sent", AT),
-            world.stepped(&failed, "failed", AT),
-            world.stepped(&expired, "failed", AT),
-            world.received(&inbound, AT),
-            world.stepped(&offer, "played", AT),
-            world.stepped(&offer, "accepted_by_us", AT),
+            World::stepped(&offer, "accepted", AT),
+            World::stepped(&offer, "sent", AT),
+            World::stepped(&failed, "failed", AT),
+            World::stepped(&expired, "failed", AT),
+            World::received(&inbound, AT),
+            World::stepped(&offer, "played", AT),
+            World::stepped(&offer, "accepted_by_us", AT),
         ])
         .await;
     let totals = world.measures(&shop, DAY, "", 0).await.totals.unwrap();
@@ -97,12 +98,12 @@ async fn counts_are_told_apart_by_category_origin_and_reason(
 async fn a_fact_that_names_another_tenant_than_its_event_is_a_dead_letter_and_harms_no_other() {
     let world = World::on(Backend::Sqlite).await;
     let (shop, other) = (world.known("Shop", "UTC").await, world.known("Other", "UTC").await);
-    let (good, stolen) = (world.message(&shop, "utility"), world.message(&other, "utility"));
-    let mut forged = world.stepped(&stolen, "sent", AT);
+    let (good, stolen) = (World::message(&shop, "utility"), World::message(&other, "utility"));
+    let mut forged = World::stepped(&stolen, "sent", AT);
     forged.tenant = Some(shop.tenant_id.uuid());
-    let mut broken = world.stepped(&good, "sent", AT);
+    let mut broken = World::stepped(&good, "sent", AT);
     broken.body = b"\xff\xff".to_vec().into();
-    let events = vec![forged, broken, world.stepped(&good, "sent", AT)];
+    let events = vec![forged, broken, World::stepped(&good, "sent", AT)];
     world.publish(events).await;
     let letters = "SELECT count(*) FROM dead_letter";
     until("two dead letters", async || world.database.count(letters).await == 2).await;
@@ -118,11 +119,11 @@ async fn facts_that_come_before_their_tenant_are_not_lost(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
 ) {
     let world = World::on(backend).await;
-    let shop = world.business("Shop", "UTC", None);
-    let message = world.message(&shop, "utility");
-    world.tell(vec![world.stepped(&message, "sent", AT)]).await;
+    let shop = World::business("Shop", "UTC", None);
+    let message = World::message(&shop, "utility");
+    world.tell(vec![World::stepped(&message, "sent", AT)]).await;
     assert_eq!(figures(&mut world.operator()).await.len(), 0, "whose it is is not known yet");
-    world.tell(vec![world.of_tenant(&shop.tenant), world.of_waba(&shop.waba)]).await;
+    world.tell(vec![World::of_tenant(&shop.tenant), World::of_waba(&shop.waba)]).await;
     let figures = figures(&mut world.operator()).await;
     assert_eq!((figures[0].name.as_str(), figures[0].sent), ("Shop", 1));
     assert_eq!(world.measures(&shop, DAY, "", 0).await.totals.unwrap().sent, 1);
@@ -135,14 +136,14 @@ async fn states_come_to_the_same_in_every_order_and_twice(
 ) {
     let world = World::on(backend).await;
     for order in orders(&[1_i64, 2, 3]) {
-        let shop = world.business("v0", "UTC", None);
+        let shop = World::business("v0", "UTC", None);
         let mut events = Vec::new();
         for version in order {
             let (mut tenant, mut waba) = (shop.tenant.clone(), shop.waba.clone());
             (tenant.version, waba.version) = (version, version);
             tenant.name = format!("v{version}");
             waba.timezone = if version == 3 { "Asia/Kolkata" } else { "UTC" }.to_owned();
-            events.extend([world.of_tenant(&tenant), world.of_waba(&waba)]);
+            events.extend([World::of_tenant(&tenant), World::of_waba(&waba)]);
         }
         world.tell(events.clone()).await;
         world.publish(events).await;
@@ -158,9 +159,9 @@ async fn a_waba_event_of_another_tenant_is_a_dead_letter_and_changes_nothing() {
     let world = World::on(Backend::Sqlite).await;
     let shop = world.known("Shop", "Asia/Kolkata").await;
     let mut stolen = shop.waba.clone();
-    stolen.tenant_id = world.business("Thief", "UTC", None).tenant_id.to_string();
+    stolen.tenant_id = World::business("Thief", "UTC", None).tenant_id.to_string();
     stolen.version = 9;
-    world.publish(vec![world.of_waba(&stolen)]).await;
+    world.publish(vec![World::of_waba(&stolen)]).await;
     let letters = "SELECT count(*) FROM dead_letter WHERE reason = 'scope_mismatch'";
     until("a dead letter", async || world.database.count(letters).await == 1).await;
     assert_eq!(world.database.count("SELECT count(*) FROM waba").await, 1);

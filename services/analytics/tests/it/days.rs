@@ -24,7 +24,7 @@ async fn a_message_falls_on_the_day_of_its_wabas_zone(
         "2026-11-02T04:59:59Z",
         "2026-11-02T05:00:00Z",
     ];
-    let events = edges.map(|at| world.stepped(&world.message(&shop, "utility"), "sent", at));
+    let events = edges.map(|at| World::stepped(&World::message(&shop, "utility"), "sent", at));
     world.tell(events.to_vec()).await;
     let days = world.measures(&shop, "2026-10-31", "2026-11-02", 0).await;
     let sent: Vec<_> = days
@@ -49,7 +49,7 @@ async fn a_zone_of_half_hours_has_its_own_edges() {
     let shop = world.known("Shop", "Asia/Kolkata").await;
     // Midnight there is 18:30 UTC.
     let edges = ["2026-11-22T18:29:59Z", "2026-11-22T18:30:00Z"];
-    let events = edges.map(|at| world.stepped(&world.message(&shop, "utility"), "sent", at));
+    let events = edges.map(|at| World::stepped(&World::message(&shop, "utility"), "sent", at));
     world.tell(events.to_vec()).await;
     assert_eq!(world.measures(&shop, "2026-11-22", "", 0).await.totals.unwrap().sent, 1);
     assert_eq!(world.measures(&shop, "2026-11-23", "", 0).await.totals.unwrap().sent, 1);
@@ -69,10 +69,10 @@ async fn one_number_is_counted_by_itself() {
     let world = World::on(Backend::Sqlite).await;
     let shop = world.known("Shop", "UTC").await;
     let mut second = shop.clone();
-    second.number = world.business("x", "UTC", None).number;
+    second.number = World::business("x", "UTC", None).number;
     let at = "2026-11-23T10:00:00Z";
-    let events =
-        [&shop, &shop, &second].map(|of| world.stepped(&world.message(of, "utility"), "sent", at));
+    let events = [&shop, &shop, &second]
+        .map(|of| World::stepped(&World::message(of, "utility"), "sent", at));
     world.tell(events.to_vec()).await;
     let mut caller = world.caller(shop.tenant_id, Wabas::All, Environment::Any);
     let mut question = asked(shop.waba_id, "2026-11-23", "", 0);

@@ -3,8 +3,6 @@
 #[cfg(test)]
 mod counting;
 #[cfg(test)]
-mod database;
-#[cfg(test)]
 mod days;
 #[cfg(test)]
 mod reach;

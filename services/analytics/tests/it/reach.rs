@@ -35,12 +35,12 @@ async fn a_tenant_sees_its_own_wabas_and_a_limited_key_its_own_part(
 ) {
     let world = World::on(backend).await;
     let (shop, other) = (world.known("Shop", "UTC").await, world.known("Other", "UTC").await);
-    let mut second = world.business("Shop", "UTC", None);
+    let mut second = World::business("Shop", "UTC", None);
     second.tenant_id = shop.tenant_id;
     second.waba.tenant_id = shop.tenant_id.to_string();
-    world.tell(vec![world.of_waba(&second.waba)]).await;
+    world.tell(vec![World::of_waba(&second.waba)]).await;
     let events = [&shop, &second, &second, &other]
-        .map(|of| world.stepped(&world.message(of, "utility"), "sent", AT));
+        .map(|of| World::stepped(&World::message(of, "utility"), "sent", AT));
     world.tell(events.to_vec()).await;
 
     let not_found = Err((Code::NotFound, "WABA_NOT_FOUND".to_owned()));
@@ -77,13 +77,13 @@ async fn the_desk_sees_all_and_a_partner_its_own(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
 ) {
     let world = World::on(backend).await;
-    let (one, two) = (world.fresh_partner(), world.fresh_partner());
-    let direct = world.business("Direct", "UTC", None);
-    let ours = world.business("Ours", "UTC", Some(one));
-    let theirs = world.business("Theirs", "UTC", Some(two));
+    let (one, two) = (World::fresh_partner(), World::fresh_partner());
+    let direct = World::business("Direct", "UTC", None);
+    let ours = World::business("Ours", "UTC", Some(one));
+    let theirs = World::business("Theirs", "UTC", Some(two));
     let all = [&direct, &ours, &theirs];
-    world.tell(all.map(|of| world.of_tenant(&of.tenant)).to_vec()).await;
-    let sent = all.map(|of| world.stepped(&world.message(of, "utility"), "sent", AT));
+    world.tell(all.map(|of| World::of_tenant(&of.tenant)).to_vec()).await;
+    let sent = all.map(|of| World::stepped(&World::message(of, "utility"), "sent", AT));
     world.tell(sent.to_vec()).await;
     let names = |figures: Vec<proto::analytics::v1::TenantFigures>| {
         let mut names: Vec<_> = figures.into_iter().map(|one| (one.name, one.sent)).collect();

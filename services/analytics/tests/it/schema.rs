@@ -3,11 +3,11 @@
 use rstest::rstest;
 use store::{Backend, purpose};
 
-use crate::database::TestDatabase;
+use testkit::TestDatabase;
 
 #[tokio::test]
 async fn the_schema_keeps_the_rules_of_isolation() {
-    let database = TestDatabase::fresh(Backend::Postgres).await;
+    let database = TestDatabase::of("analytics", Backend::Postgres).await;
     let faults = store::schema::catalogue_faults(&database.migrate, "analytics").await.unwrap();
     assert_eq!(faults, Vec::<String>::new());
 }
@@ -17,7 +17,7 @@ async fn the_schema_keeps_the_rules_of_isolation() {
 async fn a_purpose_names_tables_that_there_are(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
 ) {
-    let database = TestDatabase::fresh(backend).await;
+    let database = TestDatabase::of("analytics", backend).await;
     for purpose in purpose::analytics::ALL {
         for table in purpose.tables() {
             assert_eq!(database.count(&format!("SELECT count(*) FROM {table}")).await, 0);

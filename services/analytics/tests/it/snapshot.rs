@@ -2,21 +2,21 @@
 
 use rstest::rstest;
 use store::Backend;
+use testkit::{Owners, until, within};
 
-use crate::support::{Registry, World, figures, until, within};
+use crate::support::{World, figures};
 
 #[rstest]
 #[tokio::test]
 async fn a_first_start_takes_the_owners_snapshot(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
 ) {
-    let elsewhere = World::with(Backend::Sqlite, None).await;
-    let mut all: Vec<_> = ["a", "b", "c"].map(|name| elsewhere.business(name, "UTC", None)).into();
+    let mut all: Vec<_> = ["a", "b", "c"].map(|name| World::business(name, "UTC", None)).into();
     all.sort_by(|a, b| a.tenant.id.cmp(&b.tenant.id));
     let tenants = all.iter().map(|one| one.tenant.clone()).collect();
     all.sort_by(|a, b| a.waba.id.cmp(&b.waba.id));
     let wabas = all.iter().map(|one| one.waba.clone()).collect();
-    let world = World::with(backend, Some(Registry { tenants, wabas })).await;
+    let world = World::with(backend, Some(Owners { tenants, wabas, ..Owners::default() })).await;
     within("readiness", world.readiness.wait()).await;
     assert_eq!(figures(&mut world.operator()).await.len(), 3);
     assert_eq!(world.measures(&all[0], "", "", 0).await.timezone, "UTC");

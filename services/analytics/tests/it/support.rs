@@ -2,236 +2,69 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use analytics::{Config, Deps};
-use async_trait::async_trait;
-use auth::{Claims, Environment, Permission, Reach, Scope, Service, ServiceClaims, Signer, Wabas};
+use auth::{Environment, Permission, Reach, Service, Wabas};
 use bus::{About, Bus, EmbeddedBus, Envelope};
-use futures::StreamExt as _;
-use futures::stream::BoxStream;
-use kernel::clock::{ManualClock, SystemClock, WallClock};
-use kernel::id::{MessageId, NumberId, OperatorId, PartnerId, SessionId, TenantId, UserId, WabaId};
-use kernel::ids::{Ids, SystemIds};
+use kernel::clock::ManualClock;
+use kernel::id::{MessageId, NumberId, OperatorId, PartnerId, TenantId, WabaId};
 use kernel::secret::SecretString;
 use kernel::time::Timestamp;
 use net::health::Readiness;
-use net::http::bind;
 use proto::analytics::v1::desk_measure_service_client::DeskMeasureServiceClient;
 use proto::analytics::v1::measure_service_client::MeasureServiceClient;
 use proto::analytics::v1::{
     GetMeasuresRequest, GetMeasuresResponse, ListTenantFiguresRequest, TenantFigures,
 };
 use proto::common::v1::MetaError;
-use proto::events::v1::{MessageReceived, MessageStepped, TenantChanged, WabaChanged};
+use proto::events::v1::{MessageReceived, MessageStepped};
 use proto::messaging::v1::{Message, Origin};
-use proto::onboarding::v1 as onboarding;
 use proto::onboarding::v1::{Tenant, TenantState, Waba, WabaState};
-use sea_orm_migration::prelude::{
-    DbErr, MigrationName, MigrationTrait, MigratorTrait, SchemaManager,
-};
-use server::{
-    IssuedToken, KeySource, PeerChannel, Peers, RevocationSource, Revoked, RunError, Security,
-    SecurityConfig, ServiceRun, Sources, TokenSource,
-};
-use store::migrate::MigrateConfig;
-use store::{Backend, Database, Store, StoreConfig};
-use tempfile::TempDir;
+use server::{PeerChannel, Peers, Security};
+use store::Backend;
+use testkit::{Issuer, Owners, TestDatabase, embedded_bus, events, ids, serve, until, within};
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status};
+use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-use crate::database::TestDatabase;
-
-/// How long a test waits for anything.
-const PATIENCE: Duration = Duration::from_secs(20);
-const LIFE: Duration = Duration::from_mins(10);
 /// 2026-11-23 14:13:20 UTC.
 pub(crate) const NOW_S: i64 = 1_795_443_200;
-
-/// A signing key that everybody here trusts.
-#[derive(Debug, Clone)]
-struct Trust {
-    config: SecurityConfig,
-    signer: Signer,
-}
-
-#[derive(Debug)]
-struct Own(Trust, Service);
-
-impl Trust {
-    fn new() -> Self {
-        let signer = Signer::from_pkcs8(&Signer::generate().unwrap()).unwrap();
-        Self { config: SecurityConfig::default(), signer }
-    }
-
-    fn now() -> Timestamp {
-        WallClock::now(&SystemClock)
-    }
-
-    async fn security(
-        &self,
-        me: Service,
-        readiness: &Readiness,
-        stop: &CancellationToken,
-    ) -> Security {
-        let sources = Sources {
-            keys: Arc::new(self.clone()),
-            revocations: Arc::new(self.clone()),
-            tokens: Arc::new(Own(self.clone(), me)),
-        };
-        let clock: Arc<dyn WallClock> = Arc::new(SystemClock);
-        let made = Security::with_sources(&self.config, me, sources, clock, readiness, stop);
-        within("security", readiness.wait()).await;
-        made
-    }
-}
-
-#[async_trait]
-impl KeySource for Trust {
-    async fn jwks(&self) -> Result<String, Status> {
-        Ok(format!("{{\"keys\":[{}]}}", self.signer.jwk()))
-    }
-}
-
-#[async_trait]
-impl RevocationSource for Trust {
-    async fn watch(&self) -> Result<BoxStream<'static, Result<Revoked, Status>>, Status> {
-        let first = Revoked { revocations: Vec::new(), complete: true };
-        let rest = futures::stream::pending();
-        Ok(futures::stream::once(async { Ok(first) }).chain(rest).boxed())
-    }
-
-    async fn is_dead(&self, _: &Scope) -> Result<bool, Status> {
-        Ok(false)
-    }
-}
-
-#[async_trait]
-impl TokenSource for Own {
-    async fn issue(&self, callee: Service) -> Result<IssuedToken, Status> {
-        let issuer = &self.0.config.issuer;
-        let claims = ServiceClaims::new(issuer, self.1, callee, Trust::now(), LIFE, "1".to_owned());
-        Ok(IssuedToken { token: self.0.signer.sign_service(&claims).unwrap(), life: LIFE })
-    }
-}
-
-struct BusLog;
-
-impl MigratorTrait for BusLog {
-    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(BusTables)]
-    }
-}
-
-struct BusTables;
-
-impl MigrationName for BusTables {
-    fn name(&self) -> &'static str {
-        "m20261123_000001_bus"
-    }
-}
-
-#[async_trait]
-impl MigrationTrait for BusTables {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        store::schema::bus_log(manager).await
-    }
-}
-
-async fn embedded_bus(folder: &TempDir) -> EmbeddedBus {
-    let path = folder.path().join("bus.sqlite");
-    let migrate = MigrateConfig::Sqlite { path: path.clone() };
-    store::migrate::run::<BusLog>(&migrate, "bus").await.unwrap();
-    let config = StoreConfig { service: "bus", database: Database::Sqlite { path } };
-    let store = Store::open(config, Arc::new(SystemClock), Arc::new(SystemIds::new())).await;
-    EmbeddedBus::open(store.unwrap()).await.unwrap()
-}
-
-/// What onboarding answers when it is asked for all; page by page of one.
-#[derive(Clone, Default)]
-pub(crate) struct Registry {
-    pub(crate) tenants: Vec<Tenant>,
-    pub(crate) wabas: Vec<Waba>,
-}
-
-#[tonic::async_trait]
-impl onboarding::snapshot_service_server::SnapshotService for Registry {
-    async fn snapshot_tenants(
-        &self,
-        request: Request<onboarding::SnapshotTenantsRequest>,
-    ) -> Result<Response<onboarding::SnapshotTenantsResponse>, Status> {
-        let after = request.into_inner().after_id;
-        let rest = self.tenants.iter().filter(|tenant| tenant.id > after).take(1).cloned();
-        Ok(Response::new(onboarding::SnapshotTenantsResponse { items: rest.collect() }))
-    }
-
-    async fn snapshot_wabas(
-        &self,
-        request: Request<onboarding::SnapshotWabasRequest>,
-    ) -> Result<Response<onboarding::SnapshotWabasResponse>, Status> {
-        let after = request.into_inner().after_id;
-        let rest = self.wabas.iter().filter(|waba| waba.id > after).take(1).cloned();
-        Ok(Response::new(onboarding::SnapshotWabasResponse { items: rest.collect() }))
-    }
-
-    async fn snapshot_partners(
-        &self,
-        _: Request<onboarding::SnapshotPartnersRequest>,
-    ) -> Result<Response<onboarding::SnapshotPartnersResponse>, Status> {
-        Err(Status::unimplemented("not asked here"))
-    }
-}
 
 /// The running service and everybody around it.
 pub(crate) struct World {
     pub(crate) database: TestDatabase,
     pub(crate) readiness: Readiness,
     bus: Arc<EmbeddedBus>,
-    trust: Trust,
+    issuer: Issuer,
     grpc: String,
     gateway: Security,
-    ids: SystemIds,
-    _stop: tokio_util::sync::DropGuard,
-    _running: JoinSet<Result<(), RunError>>,
-    _folder: TempDir,
+    _stop: DropGuard,
+    _running: JoinSet<()>,
 }
 
 impl World {
-    /// With a registry that is empty.
+    /// With owners that hold nothing.
     pub(crate) async fn on(backend: Backend) -> Self {
-        let world = Self::with(backend, Some(Registry::default())).await;
+        let world = Self::with(backend, Some(Owners::default())).await;
         within("the read models", world.readiness.wait()).await;
         world
     }
 
-    /// With this registry, or with none that answers.
-    pub(crate) async fn with(backend: Backend, registry: Option<Registry>) -> Self {
-        let database = TestDatabase::fresh(backend).await;
+    /// With these owners, or with none that answers.
+    pub(crate) async fn with(backend: Backend, owners: Option<Owners>) -> Self {
+        let database = TestDatabase::of("analytics", backend).await;
         let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(NOW_S)));
         let store = database.open(Arc::clone(&clock) as Arc<dyn kernel::clock::Clock>).await;
-        let folder = tempfile::tempdir().unwrap();
-        let bus = Arc::new(embedded_bus(&folder).await);
-        let (trust, stop) = (Trust::new(), CancellationToken::new());
+        let bus = Arc::new(embedded_bus(database.folder()).await);
+        let (issuer, stop) = (Issuer::generate(), CancellationToken::new());
         let (readiness, mut running) = (Readiness::new(), JoinSet::new());
-        let security = trust.security(Service::Analytics, &readiness, &stop).await;
+        let security = issuer.security(Service::Analytics, &readiness, &stop).await;
         let mut endpoints = Vec::new();
-        if let Some(registry) = registry {
-            let (listener, ready) = (bind("127.0.0.1:0").await.unwrap(), Readiness::new());
-            endpoints.push((Service::Onboarding, listener.address().to_string()));
-            let service = server::Service::new("onboarding").grpc(server::sized!(
-                onboarding::snapshot_service_server::SnapshotServiceServer::new(registry)
-            ));
-            running.spawn(service.run(ServiceRun {
-                grpc: Some(listener),
-                http: None,
-                roles: None,
-                reflection: false,
-                security: trust.security(Service::Onboarding, &ready, &stop).await,
-                readiness: ready,
-                stop: stop.clone(),
-            }));
+        if let Some(owners) = owners {
+            let ready = Readiness::new();
+            let own = issuer.security(Service::Onboarding, &ready, &stop).await;
+            let at = serve(owners.onboarding(), own, ready, &stop, &mut running).await;
+            endpoints.push((Service::Onboarding, at));
         }
         let deps = Deps {
             store,
@@ -241,29 +74,17 @@ impl World {
             readiness: readiness.clone(),
         };
         let service = analytics::service(Config::default(), deps);
-        let listener = bind("127.0.0.1:0").await.unwrap();
-        let grpc = listener.address().to_string();
-        running.spawn(service.run(ServiceRun {
-            grpc: Some(listener),
-            http: None,
-            roles: None,
-            reflection: false,
-            security,
-            readiness: readiness.clone(),
-            stop: stop.clone(),
-        }));
-        let gateway = trust.security(Service::Gateway, &Readiness::new(), &stop).await;
+        let grpc = serve(service, security, readiness.clone(), &stop, &mut running).await;
+        let gateway = issuer.security(Service::Gateway, &Readiness::new(), &stop).await;
         Self {
             database,
             readiness,
             bus,
-            trust,
+            issuer,
             grpc,
             gateway,
-            ids: SystemIds::new(),
             _stop: stop.drop_guard(),
             _running: running,
-            _folder: folder,
         }
     }
 
@@ -289,47 +110,22 @@ impl World {
         self.database.count("SELECT count(*) FROM inbox").await
     }
 
-    fn envelope(event: store::Event) -> Envelope {
-        Envelope {
-            id: event.id,
-            key: event.key,
-            kind: event.kind.to_owned(),
-            tenant: event.tenant,
-            waba: event.waba,
-            aggregate: event.aggregate,
-            version: event.version,
-            body: event.body.into(),
-            traceparent: None,
-        }
+    pub(crate) fn of_tenant(tenant: &Tenant) -> Envelope {
+        events::tenant_changed(Timestamp::from_seconds(NOW_S), tenant)
     }
 
-    pub(crate) fn of_tenant(&self, tenant: &Tenant) -> Envelope {
-        let id: TenantId = tenant.id.parse().unwrap();
-        let message = TenantChanged { tenant: Some(tenant.clone()) };
-        let about = About::state(id.uuid(), tenant.version).of(id);
-        Self::envelope(bus::event(&self.ids, Timestamp::from_seconds(NOW_S), about, &message))
-    }
-
-    pub(crate) fn of_waba(&self, waba: &Waba) -> Envelope {
-        let (id, tenant) = (waba.id.parse::<WabaId>().unwrap(), waba.tenant_id.parse().unwrap());
-        let message = WabaChanged { waba: Some(waba.clone()), partner_id: String::new() };
-        let about = About::state(id.uuid(), waba.version).of(tenant).within(id);
-        Self::envelope(bus::event(&self.ids, Timestamp::from_seconds(NOW_S), about, &message))
+    pub(crate) fn of_waba(waba: &Waba) -> Envelope {
+        events::waba_changed(Timestamp::from_seconds(NOW_S), waba)
     }
 
     /// A tenant with a WABA; nobody knows of them yet.
-    pub(crate) fn business(
-        &self,
-        name: &str,
-        timezone: &str,
-        partner: Option<PartnerId>,
-    ) -> Business {
+    pub(crate) fn business(name: &str, timezone: &str, partner: Option<PartnerId>) -> Business {
         let at = Timestamp::from_seconds(NOW_S);
-        let (tenant, waba) = (TenantId::mint(&self.ids, at), WabaId::mint(&self.ids, at));
+        let (tenant, waba) = (TenantId::mint(ids(), at), WabaId::mint(ids(), at));
         Business {
             tenant_id: tenant,
             waba_id: waba,
-            number: NumberId::mint(&self.ids, at),
+            number: NumberId::mint(ids(), at),
             tenant: Tenant {
                 id: tenant.to_string(),
                 name: name.to_owned(),
@@ -353,14 +149,14 @@ impl World {
 
     /// The same, known to analytics.
     pub(crate) async fn known(&self, name: &str, timezone: &str) -> Business {
-        let business = self.business(name, timezone, None);
-        self.tell(vec![self.of_tenant(&business.tenant), self.of_waba(&business.waba)]).await;
+        let business = Self::business(name, timezone, None);
+        self.tell(vec![Self::of_tenant(&business.tenant), Self::of_waba(&business.waba)]).await;
         business
     }
 
-    pub(crate) fn message(&self, of: &Business, category: &str) -> Message {
+    pub(crate) fn message(of: &Business, category: &str) -> Message {
         Message {
-            id: MessageId::mint(&self.ids, Timestamp::from_seconds(NOW_S)).to_string(),
+            id: MessageId::mint(ids(), Timestamp::from_seconds(NOW_S)).to_string(),
             tenant_id: of.tenant_id.to_string(),
             waba_id: of.waba_id.to_string(),
             number_id: of.number.to_string(),
@@ -370,27 +166,27 @@ impl World {
         }
     }
 
-    fn fact<M: bus::EventMessage>(&self, message: &Message, event: &M) -> Envelope {
+    fn fact<M: bus::EventMessage>(message: &Message, event: &M) -> Envelope {
         let about = About::fact(message.id.parse::<MessageId>().unwrap().uuid())
             .of(message.tenant_id.parse().unwrap())
             .within(message.waba_id.parse().unwrap());
-        Self::envelope(bus::event(&self.ids, Timestamp::from_seconds(NOW_S), about, event))
+        events::event(Timestamp::from_seconds(NOW_S), about, event)
     }
 
     /// The event that a message took a step; a new one each time it is told.
-    pub(crate) fn stepped(&self, message: &Message, step: &str, at: &str) -> Envelope {
+    pub(crate) fn stepped(message: &Message, step: &str, at: &str) -> Envelope {
         let event = MessageStepped {
             message: Some(message.clone()),
             step: step.to_owned(),
             at_us: instant(at),
             ..MessageStepped::default()
         };
-        self.fact(message, &event)
+        Self::fact(message, &event)
     }
 
-    pub(crate) fn received(&self, message: &Message, at: &str) -> Envelope {
+    pub(crate) fn received(message: &Message, at: &str) -> Envelope {
         let event = MessageReceived { message: Some(message.clone()), at_us: instant(at) };
-        self.fact(message, &event)
+        Self::fact(message, &event)
     }
 
     fn peers(&self) -> Peers {
@@ -403,20 +199,11 @@ impl World {
         environment: Environment,
         permissions: &[Permission],
     ) -> SecretString {
-        let (issuer, audience) = (&self.trust.config.issuer, &self.trust.config.audience);
-        let permissions = permissions.iter().copied();
-        let (now, session) = (Trust::now(), Uuid::from_u128(2));
-        let claims = if environment == Environment::Any {
-            let (user, session) =
-                (UserId::from_uuid(Uuid::from_u128(1)), SessionId::from_uuid(session));
-            let jti = "2".to_owned();
-            Claims::for_person(issuer, audience, user, session, reach, permissions, now, LIFE, jti)
+        if environment == Environment::Any {
+            self.issuer.person(reach, permissions)
         } else {
-            let key = kernel::id::KeyId::from_uuid(session);
-            let jti = "2".to_owned();
-            Claims::for_key(issuer, audience, key, environment, reach, permissions, now, LIFE, jti)
-        };
-        self.trust.signer.sign(&claims).unwrap()
+            self.issuer.key(reach, environment, permissions)
+        }
     }
 
     /// Somebody of a tenant.
@@ -461,8 +248,8 @@ impl World {
         self.desk_as(&Reach::Tenant { tenant, wabas: Wabas::All })
     }
 
-    pub(crate) fn fresh_partner(&self) -> PartnerId {
-        PartnerId::from_uuid(self.ids.v7(Timestamp::from_seconds(NOW_S)))
+    pub(crate) fn fresh_partner() -> PartnerId {
+        PartnerId::mint(ids(), Timestamp::from_seconds(NOW_S))
     }
 }
 
@@ -501,24 +288,4 @@ pub(crate) struct Business {
 
 fn instant(text: &str) -> i64 {
     Timestamp::parse_rfc3339(text).unwrap().as_micros()
-}
-
-pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    let waited = tokio::time::timeout(PATIENCE, future).await;
-    waited.unwrap_or_else(|_| panic!("waited {PATIENCE:?} for: {what}"))
-}
-
-pub(crate) async fn until(what: &str, holds: impl AsyncFn() -> bool) {
-    within(what, async {
-        while !holds().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
-}
-
-/// The three of them in every order.
-pub(crate) fn orders<T: Clone>(of: &[T; 3]) -> Vec<Vec<T>> {
-    let all = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
-    all.iter().map(|order| order.iter().map(|&at| of[at].clone()).collect()).collect()
 }
