@@ -8,9 +8,6 @@
 mod api;
 mod app;
 mod config;
-#[cfg(test)]
-#[path = "../tests/it/database.rs"]
-mod database;
 mod domain;
 mod error;
 mod events;

@@ -69,11 +69,8 @@ async fn elements_are_placed_by_hand_one_or_all(
     assert_eq!((again[0].attempts, again[1].attempts), (1, 0));
 
     let insert = |table: &str, values: String| format!("INSERT INTO {table} VALUES ({values})");
-    let held = world.held("9", "5");
-    let hex = |id: Uuid| match backend {
-        Backend::Sqlite => format!("X'{}'", id.simple()),
-        Backend::Postgres => format!("'{id}'"),
-    };
+    let held = World::held("9", "5");
+    let hex = |id: Uuid| world.database.literal(id);
     let tenant = hex(held.tenant.uuid());
     let waba = hex(held.waba.id.parse::<kernel::id::WabaId>().unwrap().uuid());
     let number = hex(held.number.id.parse::<kernel::id::NumberId>().unwrap().uuid());

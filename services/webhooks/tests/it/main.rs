@@ -1,8 +1,6 @@
 //! Webhooks as Meta and the other services see it: over HTTP, gRPC and the bus, on both databases.
 
 #[cfg(test)]
-mod database;
-#[cfg(test)]
 mod desk;
 #[cfg(test)]
 mod placing;

@@ -5,6 +5,7 @@ use proto::onboarding::v1::WabaState;
 use proto::webhooks::v1::{ListQuarantineRequest, QuarantineEntry};
 use rstest::rstest;
 use store::Backend;
+use testkit::until;
 
 use crate::support::{OTHER_APP, OTHER_SECRET, Setup, World, elements, message};
 
@@ -18,7 +19,7 @@ async fn reasons(world: &World) -> Vec<String> {
 
 async fn placed(world: &World) {
     let left = "SELECT count(*) FROM quarantine";
-    world.until("the quarantine to be empty", async || world.database.count(left).await == 0).await;
+    until("the quarantine to be empty", async || world.database.count(left).await == 0).await;
     world.settled().await;
 }
 
@@ -40,11 +41,11 @@ async fn what_nobody_holds_waits_and_is_placed_once_somebody_does(
     );
     assert_eq!(world.elements().await.len(), 0);
 
-    let held = world.held("9", "5");
-    world.tell(vec![world.of_waba(&held.waba)]).await;
+    let held = World::held("9", "5");
+    world.tell(vec![World::of_waba(&held.waba)]).await;
     let unknown = "SELECT count(*) FROM quarantine WHERE reason = 'unknown_waba'";
     assert_eq!(world.database.count(unknown).await, 2, "the number is not known yet");
-    world.tell(vec![world.of_number(&held.number)]).await;
+    world.tell(vec![World::of_number(&held.number)]).await;
     placed(&world).await;
     let events = world.events().await;
     let routed = elements(&events);
@@ -79,7 +80,7 @@ async fn another_apps_delivery_is_nobodys_until_the_waba_is_that_apps(
     let mut moved = held.waba.clone();
     moved.app_id = OTHER_APP.to_owned();
     moved.version = 2;
-    world.tell(vec![world.of_waba(&moved)]).await;
+    world.tell(vec![World::of_waba(&moved)]).await;
     placed(&world).await;
     assert_eq!(world.elements().await.len(), 0, "it was routed before, from the other app");
 }
@@ -87,9 +88,9 @@ async fn another_apps_delivery_is_nobodys_until_the_waba_is_that_apps(
 #[tokio::test]
 async fn an_app_of_another_environment_is_not_the_wabas() {
     let world = Setup::on(Backend::Sqlite).start().await;
-    let mut held = world.held("9", "5");
+    let mut held = World::held("9", "5");
     held.waba.environment = "live".to_owned();
-    world.tell(vec![world.of_waba(&held.waba), world.of_number(&held.number)]).await;
+    world.tell(vec![World::of_waba(&held.waba), World::of_number(&held.number)]).await;
     world.deliver(message("9", "5", "wamid.1")).await;
     world.settled().await;
     assert_eq!(reasons(&world).await, ["wrong_environment"]);
@@ -115,16 +116,16 @@ async fn a_waba_that_changes_hands_is_its_new_holders(
 ) {
     let world = Setup::on(backend).start().await;
     let first = world.known("9", "5").await;
-    let second = world.held("9", "5");
+    let second = World::held("9", "5");
     // The new claim is told before the old one's end: whose it is cannot be said.
-    world.tell(vec![world.of_waba(&second.waba), world.of_number(&second.number)]).await;
+    world.tell(vec![World::of_waba(&second.waba), World::of_number(&second.number)]).await;
     world.deliver(message("9", "5", "wamid.1")).await;
     world.settled().await;
     assert_eq!(reasons(&world).await, ["two_holders"]);
     let mut released = first.waba.clone();
     released.state = WabaState::Released.into();
     released.version = 2;
-    world.tell(vec![world.of_waba(&released)]).await;
+    world.tell(vec![World::of_waba(&released)]).await;
     placed(&world).await;
     let routed = world.elements().await;
     assert_eq!(routed.len(), 1);
@@ -134,8 +135,8 @@ async fn a_waba_that_changes_hands_is_its_new_holders(
 #[tokio::test]
 async fn a_change_about_a_number_that_is_not_imported_yet_reaches_its_waba() {
     let world = Setup::on(Backend::Sqlite).start().await;
-    let held = world.held("9", "5");
-    world.tell(vec![world.of_waba(&held.waba)]).await;
+    let held = World::held("9", "5");
+    world.tell(vec![World::of_waba(&held.waba)]).await;
     let body = r#"{"entry":[{"id":"9","time":1,"changes":[{"field":"phone_number_name_update","value":{"phone_number_id":"77","decision":"APPROVED"}}]}]}"#;
     world.deliver(body).await;
     world.settled().await;
@@ -167,6 +168,6 @@ async fn a_waba_that_is_connected_again_is_heard_of_again() {
     let mut again = held.waba.clone();
     again.credential_generation = 2;
     again.version = 2;
-    world.tell(vec![world.of_waba(&again)]).await;
+    world.tell(vec![World::of_waba(&again)]).await;
     assert_eq!((heard("wamid.3").await, heard("wamid.4").await), (1, 0));
 }

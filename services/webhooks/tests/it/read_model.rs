@@ -2,8 +2,9 @@
 
 use rstest::rstest;
 use store::Backend;
+use testkit::{Owners, orders, until};
 
-use crate::support::{Owners, Setup, World, message, orders};
+use crate::support::{Setup, World, message};
 use proto::onboarding::v1::WabaState;
 
 #[rstest]
@@ -13,7 +14,7 @@ async fn states_come_to_the_same_in_every_order_and_twice(
 ) {
     let world = Setup::on(backend).start().await;
     for (at, order) in orders(&[1_i64, 2, 3]).into_iter().enumerate() {
-        let held = world.held(&format!("9{at}"), &format!("5{at}"));
+        let held = World::held(&format!("9{at}"), &format!("5{at}"));
         let mut events = Vec::new();
         for version in order {
             let mut waba = held.waba.clone();
@@ -24,12 +25,12 @@ async fn states_come_to_the_same_in_every_order_and_twice(
             let mut number = held.number.clone();
             number.version = version;
             number.meta_id = format!("5{at}{version}");
-            events.extend([world.of_waba(&waba), world.of_number(&number)]);
+            events.extend([World::of_waba(&waba), World::of_number(&number)]);
         }
         world.tell(events.clone()).await;
         world.publish(events).await;
-        let marker = world.held(&format!("1{at}"), "1");
-        world.tell(vec![world.of_waba(&marker.waba)]).await;
+        let marker = World::held(&format!("1{at}"), "1");
+        world.tell(vec![World::of_waba(&marker.waba)]).await;
         let waba = format!(
             "SELECT count(*) FROM waba WHERE meta_id = '9{at}' AND version = 3 AND state = 'released'"
         );
@@ -47,11 +48,11 @@ async fn an_event_that_names_another_tenants_waba_is_a_dead_letter_and_changes_n
     let world = Setup::on(Backend::Sqlite).start().await;
     let held = world.known("9", "5").await;
     let mut stolen = held.waba.clone();
-    stolen.tenant_id = world.held("8", "6").tenant.to_string();
+    stolen.tenant_id = World::held("8", "6").tenant.to_string();
     stolen.version = 9;
-    world.publish(vec![world.of_waba(&stolen)]).await;
+    world.publish(vec![World::of_waba(&stolen)]).await;
     let letters = "SELECT count(*) FROM dead_letter WHERE reason = 'scope_mismatch'";
-    world.until("a dead letter", async || world.database.count(letters).await == 1).await;
+    until("a dead letter", async || world.database.count(letters).await == 1).await;
     assert_eq!(world.database.count("SELECT count(*) FROM waba").await, 1);
     world.deliver(message("9", "5", "wamid.1")).await;
     world.settled().await;
@@ -65,24 +66,25 @@ async fn a_service_that_starts_late_takes_the_owners_snapshots(
 ) {
     let world = Setup::on(backend).receiving_alone().start().await;
     let mut all: Vec<_> =
-        (0..3).map(|at| world.held(&format!("9{at}"), &format!("5{at}"))).collect();
+        (0..3).map(|at| World::held(&format!("9{at}"), &format!("5{at}"))).collect();
     assert_eq!(world.deliver(message("91", "51", "wamid.1")).await, 200);
     let (database, store, clock) = world.end().await;
     all.sort_by(|a, b| a.waba.id.cmp(&b.waba.id));
     let mut owners = Owners {
         wabas: all.iter().map(|held| held.waba.clone()).collect(),
         numbers: all.iter().map(|held| held.number.clone()).collect(),
+        ..Owners::default()
     };
     owners.numbers.sort_by(|a, b| a.id.cmp(&b.id));
     let setup = Setup { owners: Some(owners), ..Setup::on(backend) };
     let world = World::start_over(setup, database, store, clock).await;
     let complete = "SELECT count(*) FROM readmodel WHERE complete";
-    world.until("both snapshots", async || world.database.count(complete).await == 2).await;
+    until("both snapshots", async || world.database.count(complete).await == 2).await;
     assert_eq!(world.database.count("SELECT count(*) FROM waba").await, 3);
     assert_eq!(world.database.count("SELECT count(*) FROM number").await, 3);
     let left = "SELECT count(*) FROM quarantine";
     world.settled().await;
-    world.until("placed", async || world.database.count(left).await == 0).await;
+    until("placed", async || world.database.count(left).await == 0).await;
     world.settled().await;
     assert_eq!(world.elements().await.len(), 1);
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use rstest::rstest;
 use sea_orm::{ConnectionTrait, TransactionSession, TransactionTrait};
 use store::{Backend, Database};
+use testkit::TestDatabase;
 
-use crate::database::TestDatabase;
 use crate::support::{
     APP, OTHER_APP, OTHER_SECRET, PREVIOUS, SECRET, Setup, VERIFY, World, message, sign,
 };
@@ -125,7 +125,7 @@ async fn what_is_not_committed_in_time_is_answered_503(
 
 #[tokio::test]
 async fn without_its_database_the_receiver_answers_503() {
-    let database = TestDatabase::fresh(Backend::Postgres).await;
+    let database = TestDatabase::of("webhooks", Backend::Postgres).await;
     let mut config = database.config.clone();
     if let Database::Postgres { scoped_url, system_url, desk_url, pools } = &mut config.database {
         pools.wait = Duration::from_millis(500);

@@ -4,6 +4,7 @@ use proto::webhooks::v1::ListQuarantineRequest;
 use rstest::rstest;
 use serde_json::{Value, json};
 use store::Backend;
+use testkit::until;
 
 use crate::support::{Setup, World, elements, message};
 
@@ -140,7 +141,7 @@ async fn what_a_dead_worker_had_claimed_is_routed_by_the_next(
     world.known("9", "5").await;
     world.settled().await;
     let placed = "SELECT count(*) FROM quarantine";
-    world.until("placed", async || world.database.count(placed).await == 0).await;
+    until("placed", async || world.database.count(placed).await == 0).await;
     world.settled().await;
     assert_eq!(world.elements().await.len(), 3);
 }

@@ -10,12 +10,12 @@ use kernel::time::Timestamp;
 use meta::app::MetaApps;
 use rstest::rstest;
 use store::Backend;
+use testkit::TestDatabase;
 use uuid::Uuid;
 
 use super::*;
 use crate::app::log::{Delivered, RawLog};
 use crate::config::Config;
-use crate::database::TestDatabase;
 use crate::domain::signature::SignedBy;
 
 struct World {
@@ -26,7 +26,7 @@ struct World {
 
 impl World {
     async fn on(backend: Backend, config: Config) -> Self {
-        let database = TestDatabase::fresh(backend).await;
+        let database = TestDatabase::of("webhooks", backend).await;
         let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(1_795_443_200)));
         let store = database.open(Arc::clone(&clock) as _).await.with_system_lane(RawLog);
         let app = App {
@@ -66,11 +66,8 @@ impl World {
     }
 
     /// WABA 9 is somebody's.
-    async fn hold(&self, backend: Backend) {
-        let id = |n: u128| match backend {
-            Backend::Sqlite => format!("X'{}'", Uuid::from_u128(n).simple()),
-            Backend::Postgres => format!("'{}'", Uuid::from_u128(n)),
-        };
+    async fn hold(&self) {
+        let id = |n: u128| self.database.literal(Uuid::from_u128(n));
         let row = format!("{}, {}, '9', '1', '', 'held', 0, 1, -1, 1", id(1), id(2));
         self.database.change(&format!("INSERT INTO waba VALUES ({row})")).await;
     }
@@ -91,7 +88,7 @@ async fn a_batch_that_is_worked_twice_has_its_effect_once(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
 ) {
     let world = World::on(backend, Config::default()).await;
-    world.hold(backend).await;
+    world.hold().await;
     world.append_messages(3).await;
     let claimed = world.app.claim("one").await.unwrap();
     assert_eq!(claimed.len(), 3);
@@ -109,7 +106,7 @@ async fn a_worker_that_lost_its_claim_publishes_nothing(
 ) {
     let config = Config { lease_ms: 0, ..Config::default() };
     let world = World::on(backend, config).await;
-    world.hold(backend).await;
+    world.hold().await;
     world.append_messages(3).await;
     let slow = world.app.claim("slow").await.unwrap();
     let mut quick = Vec::new();
@@ -130,7 +127,7 @@ async fn two_workers_share_what_waits(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
 ) {
     let world = World::on(backend, Config { claim_rows: 5, ..Config::default() }).await;
-    world.hold(backend).await;
+    world.hold().await;
     world.append_messages(40).await;
     let stop = CancellationToken::new();
     let work = async || while world.app.route_some(&stop).await.unwrap() > 0 {};
@@ -155,7 +152,7 @@ async fn a_batch_costs_the_same_statements_however_large_it_is(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
 ) {
     let world = World::on(backend, Config::default()).await;
-    world.hold(backend).await;
+    world.hold().await;
     let stop = CancellationToken::new();
     let cost = async |deliveries: usize| {
         world.append_messages(deliveries).await;
@@ -179,7 +176,7 @@ async fn rows_are_forgotten_after_their_time_and_not_before(
     world.append_messages(1).await; // nobody's: into quarantine
     let stop = CancellationToken::new();
     world.app.route_some(&stop).await.unwrap();
-    world.hold(backend).await;
+    world.hold().await;
     world.append(r#"{"entry":[{"id":"9","changes":[{"field":"x","value":{}}]}]}"#).await;
     world.app.route_some(&stop).await.unwrap();
     let seen = "SELECT count(*) FROM element_seen";
@@ -203,7 +200,7 @@ async fn rows_are_forgotten_after_their_time_and_not_before(
 
 #[tokio::test]
 async fn the_schema_keeps_the_rules_of_isolation() {
-    let database = TestDatabase::fresh(Backend::Postgres).await;
+    let database = TestDatabase::of("webhooks", Backend::Postgres).await;
     let faults = store::schema::catalogue_faults(&database.migrate, "webhooks").await.unwrap();
     assert_eq!(faults, Vec::<String>::new());
 }
