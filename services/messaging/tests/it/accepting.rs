@@ -6,9 +6,11 @@ use rstest::rstest;
 use serde_json::json;
 use server::Refusal;
 use std::time::Duration;
+use store::Backend;
+use testkit::until;
 use tonic::Code;
 
-use crate::support::{On, World, send};
+use crate::support::{World, send};
 
 fn template(world: &World, name: &str, parameters: &[&str]) -> pb::SendMessageRequest {
     let parameters: Vec<_> =
@@ -24,11 +26,11 @@ fn template(world: &World, name: &str, parameters: &[&str]) -> pb::SendMessageRe
 }
 
 #[rstest]
-#[case(On::Sqlite)]
-#[case(On::Postgres)]
+#[case(Backend::Sqlite)]
+#[case(Backend::Postgres)]
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_accepted_leaves_once_and_arrives(#[case] on: On) {
-    let world = World::on(on).await;
+async fn what_is_accepted_leaves_once_and_arrives(#[case] backend: Backend) {
+    let world = World::on(backend).await;
     let accepted = world.text("+351 912 000 111", "Olá 👍").await;
     assert_eq!((accepted.status.as_str(), accepted.dispatch.as_str()), ("queued", "queued"));
     assert!(accepted.edge_id.starts_with("wamid."));
@@ -46,11 +48,11 @@ async fn what_is_accepted_leaves_once_and_arrives(#[case] on: On) {
 }
 
 #[rstest]
-#[case(On::Sqlite)]
-#[case(On::Postgres)]
+#[case(Backend::Sqlite)]
+#[case(Backend::Postgres)]
 #[tokio::test(flavor = "multi_thread")]
-async fn one_key_is_one_message(#[case] on: On) {
-    let world = World::on(on).await;
+async fn one_key_is_one_message(#[case] backend: Backend) {
+    let world = World::on(backend).await;
     let request = pb::SendMessageRequest {
         idempotency_key: "order-1".to_owned(),
         ..send(&world.number, "+351912000111", "Ready")
@@ -75,7 +77,7 @@ async fn one_key_is_one_message(#[case] on: On) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_key_may_come_again() {
-    let world = World::on(On::Sqlite).await;
+    let world = World::on(Backend::Sqlite).await;
     let request = pb::SendMessageRequest {
         idempotency_key: "promo-1".to_owned(),
         ..template(&world, "promo", &[])
@@ -83,16 +85,15 @@ async fn a_refused_key_may_come_again() {
     let refused = world.caller().messages.send_message(request.clone()).await.unwrap_err();
     assert_eq!(Refusal::of(&refused).metadata["meta_code"], "132001");
     world.template_says("promo", "MARKETING", "APPROVED", "Today only").await;
-    world
-        .wait("the template", async || {
-            world.caller().messages.send_message(request.clone()).await.is_ok()
-        })
-        .await;
+    until("the template", async || {
+        world.caller().messages.send_message(request.clone()).await.is_ok()
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_broken_limit_is_named() {
-    let world = World::on(On::Sqlite).await;
+    let world = World::on(Backend::Sqlite).await;
     let request = pb::SendMessageRequest {
         callback_data: "x".repeat(600),
         ..send(&world.number, "+351912000111", &"a".repeat(4_097))
@@ -115,24 +116,23 @@ async fn a_template_that_meta_would_refuse_is_refused(
     #[case] parameters: &[&str],
     #[case] code: &str,
 ) {
-    let world = World::on(On::Sqlite).await;
+    let world = World::on(Backend::Sqlite).await;
     world.template_says("promo", "MARKETING", status, "Hi {{1}}, {{2}} for you").await;
     let request = template(&world, name, parameters);
-    world
-        .wait("the refusal", async || {
-            let refused = world.caller().messages.send_message(request.clone()).await.unwrap_err();
-            assert_eq!(refused.code(), Code::FailedPrecondition);
-            Refusal::of(&refused).metadata["meta_code"] == code
-        })
-        .await;
+    until("the refusal", async || {
+        let refused = world.caller().messages.send_message(request.clone()).await.unwrap_err();
+        assert_eq!(refused.code(), Code::FailedPrecondition);
+        Refusal::of(&refused).metadata["meta_code"] == code
+    })
+    .await;
 }
 
 #[rstest]
-#[case(On::Sqlite)]
-#[case(On::Postgres)]
+#[case(Backend::Sqlite)]
+#[case(Backend::Postgres)]
 #[tokio::test(flavor = "multi_thread")]
-async fn only_a_recorded_opt_out_blocks(#[case] on: On) {
-    let world = World::on(on).await;
+async fn only_a_recorded_opt_out_blocks(#[case] backend: Backend) {
+    let world = World::on(backend).await;
     world.template_says("promo", "MARKETING", "APPROVED", "Today only").await;
     world.template_says("notice1", "UTILITY", "APPROVED", "Your order is ready").await;
     let first = world.text("+351912000111", "Hello").await;
@@ -145,11 +145,10 @@ async fn only_a_recorded_opt_out_blocks(#[case] on: On) {
     let contact = caller.contacts.set_consent(optout.clone()).await.unwrap().into_inner();
     assert!(contact.contact.unwrap().opted_out_marketing);
     let utility = template(&world, "notice1", &[]);
-    world
-        .wait("the template", async || {
-            world.caller().messages.send_message(utility.clone()).await.is_ok()
-        })
-        .await;
+    until("the template", async || {
+        world.caller().messages.send_message(utility.clone()).await.is_ok()
+    })
+    .await;
     let marketing = template(&world, "promo", &[]);
     let refused = caller.messages.send_message(marketing.clone()).await.unwrap_err();
     assert_eq!(Refusal::of(&refused).reason, "OPTED_OUT");
@@ -160,11 +159,11 @@ async fn only_a_recorded_opt_out_blocks(#[case] on: On) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_window_is_refused_only_when_it_is_proven_closed() {
-    let world = World::on(On::Sqlite).await;
+    let world = World::on(Backend::Sqlite).await;
     // Never heard of the number yet: Meta decides.
     world.text("+351912000222", "Are you there?").await;
     world.says("351912000111", "Hello").await;
-    world.wait("the message", async || world.list().await.len() == 2).await;
+    until("the message", async || world.list().await.len() == 2).await;
     world.text("+351912000111", "Hi").await;
     world.advance(Duration::from_hours(25)).await;
     let request = send(&world.number, "+351912000111", "Still there?");
@@ -172,29 +171,27 @@ async fn a_window_is_refused_only_when_it_is_proven_closed() {
     assert_eq!(Refusal::of(&refused).reason, "WINDOW_CLOSED");
     assert_eq!(Refusal::of(&refused).metadata["meta_code"], "131047");
     world.says("351912000111", "Yes").await;
-    world
-        .wait("the window", async || {
-            world.caller().messages.send_message(request.clone()).await.is_ok()
-        })
-        .await;
+    until("the window", async || {
+        world.caller().messages.send_message(request.clone()).await.is_ok()
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_number_that_is_gone_sends_nothing() {
-    let world = World::on(On::Sqlite).await;
+    let world = World::on(Backend::Sqlite).await;
     world.number_says(|number| number.removed = true).await;
-    world
-        .wait("the refusal", async || {
-            let request = send(&world.number, "+351912000111", "Hello");
-            let answer = world.caller().messages.send_message(request).await;
-            answer.is_err_and(|refused| Refusal::of(&refused).reason == "NUMBER_NOT_SENDABLE")
-        })
-        .await;
+    until("the refusal", async || {
+        let request = send(&world.number, "+351912000111", "Hello");
+        let answer = world.caller().messages.send_message(request).await;
+        answer.is_err_and(|refused| Refusal::of(&refused).reason == "NUMBER_NOT_SENDABLE")
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn accepts_that_come_together_share_commits() {
-    let world = World::on(On::Sqlite).await;
+    let world = World::on(Backend::Sqlite).await;
     // Nothing leaves meanwhile: what is counted is accepting alone.
     let at = (world.clock.now() + Duration::from_hours(1)).as_micros();
     let before = world.store.counts();
@@ -215,7 +212,7 @@ async fn accepts_that_come_together_share_commits() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused_leaves_nobody_behind() {
-    let world = World::on(On::Sqlite).await;
+    let world = World::on(Backend::Sqlite).await;
     let request = template(&world, "absent", &[]);
     world.caller().messages.send_message(request).await.unwrap_err();
     let listed = world.caller().contacts.list_contacts(pb::ListContactsRequest::default()).await;

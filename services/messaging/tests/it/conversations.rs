@@ -5,14 +5,16 @@ use proto::messaging::v1 as pb;
 use rstest::rstest;
 use serde_json::json;
 use server::Refusal;
+use store::Backend;
+use testkit::until;
 
-use crate::support::{On, World, send};
+use crate::support::{World, send};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bot_that_does_not_hold_a_conversation_is_silent() {
-    let world = World::on(On::Sqlite).await;
+    let world = World::on(Backend::Sqlite).await;
     world.says("351912000111", "Hello").await;
-    world.wait("the message", async || world.list().await.len() == 1).await;
+    until("the message", async || world.list().await.len() == 1).await;
     let conversation_id = world.list().await.remove(0).conversation_id;
     let mut caller = world.caller();
     let bot = pb::SendMessageRequest {
@@ -50,11 +52,11 @@ async fn a_bot_that_does_not_hold_a_conversation_is_silent() {
 }
 
 #[rstest]
-#[case(On::Sqlite)]
-#[case(On::Postgres)]
+#[case(Backend::Sqlite)]
+#[case(Backend::Postgres)]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_is_walked_in_both_orders(#[case] on: On) {
-    let world = World::on(on).await;
+async fn a_list_is_walked_in_both_orders(#[case] backend: Backend) {
+    let world = World::on(backend).await;
     let mut sent = Vec::new();
     for n in 0..5 {
         sent.push(world.text(&format!("+35191200011{n}"), "Hello").await.id);
@@ -80,7 +82,7 @@ async fn a_list_is_walked_in_both_orders(#[case] on: On) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_costs_the_same_however_long_it_is() {
-    let world = World::on(On::Sqlite).await;
+    let world = World::on(Backend::Sqlite).await;
     let body = json!({"type": "text", "text": {"body": "x"}}).to_string();
     for n in 0..30 {
         let request = pb::SendMessageRequest {

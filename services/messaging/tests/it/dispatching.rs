@@ -9,15 +9,17 @@ use proto::onboarding::v1::WabaState;
 use rstest::rstest;
 use serde_json::json;
 use server::Refusal;
+use store::Backend;
+use testkit::until;
 
-use crate::support::{On, World, send};
+use crate::support::{World, send};
 
 #[rstest]
-#[case(On::Sqlite)]
-#[case(On::Postgres)]
+#[case(Backend::Sqlite)]
+#[case(Backend::Postgres)]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_answer_is_settled_by_the_webhook_and_never_posted_again(#[case] on: On) {
-    let world = World::on(on).await;
+async fn a_lost_answer_is_settled_by_the_webhook_and_never_posted_again(#[case] backend: Backend) {
+    let world = World::on(backend).await;
     world.fault(1, json!({"drop_answer": true})).await;
     let message = world.text("+351912000111", "Hello").await;
     let settled = world.until(&message.id, "delivered").await;
@@ -28,7 +30,7 @@ async fn a_lost_answer_is_settled_by_the_webhook_and_never_posted_again(#[case] 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outcome_that_nobody_tells_fails_at_its_deadline() {
-    let world = World::on(On::Sqlite).await;
+    let world = World::on(Backend::Sqlite).await;
     world.control("PUT", "/settings", json!({"lose_status_webhooks": true})).await;
     world.fault(1, json!({"drop_answer": true})).await;
     let message = world.text("+351912000111", "Hello").await;
@@ -42,14 +44,11 @@ async fn an_outcome_that_nobody_tells_fails_at_its_deadline() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_status_before_the_answer_is_not_lost() {
-    let world = World::on(On::Sqlite).await;
+    let world = World::on(Backend::Sqlite).await;
     world.fault(1, json!({"webhook_first": true, "delay_ms": 300})).await;
     let message = world.text("+351912000111", "Hello").await;
     let arrived = world.until(&message.id, "delivered").await;
-    world
-        .wait("the answer", async || {
-            world.steps(&message.id).await.contains(&"accepted".to_owned())
-        })
+    until("the answer", async || world.steps(&message.id).await.contains(&"accepted".to_owned()))
         .await;
     assert_eq!(world.get(&message.id).await.status, "delivered");
     assert_eq!(world.get(&message.id).await.meta_id, arrived.meta_id);
@@ -61,7 +60,7 @@ async fn a_status_before_the_answer_is_not_lost() {
 #[case::pair(131_056)]
 #[tokio::test(flavor = "multi_thread")]
 async fn what_meta_turns_away_for_its_rate_goes_again(#[case] code: i64) {
-    let world = World::on(On::Sqlite).await;
+    let world = World::on(Backend::Sqlite).await;
     world.fault(1, json!({"error": {"code": code, "http_status": 429}})).await;
     let message = world.text("+351912000111", "Hello").await;
     world.until(&message.id, "delivered").await;
@@ -74,7 +73,7 @@ async fn what_meta_turns_away_for_its_rate_goes_again(#[case] code: i64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fault_of_metas_is_never_posted_again() {
-    let world = World::on(On::Sqlite).await;
+    let world = World::on(Backend::Sqlite).await;
     world.fault(1, json!({"error": {"code": 131_000, "http_status": 500}})).await;
     let message = world.text("+351912000111", "Hello").await;
     world.until(&message.id, "unknown").await;
@@ -85,7 +84,7 @@ async fn a_fault_of_metas_is_never_posted_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metas_no_is_told_in_metas_words() {
-    let world = World::on(On::Sqlite).await;
+    let world = World::on(Backend::Sqlite).await;
     world.fault(1, json!({"async_error": {"code": 131_026, "details": "Not on WhatsApp"}})).await;
     let message = world.text("+351912000111", "Hello").await;
     let failed = world.until(&message.id, "failed").await;
@@ -97,13 +96,10 @@ async fn metas_no_is_told_in_metas_words() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_token_stops_the_waba_until_it_is_connected_again() {
-    let world = World::on(On::Sqlite).await;
+    let world = World::on(Backend::Sqlite).await;
     world.fault(1, json!({"error": {"code": 190, "http_status": 401}})).await;
     let message = world.text("+351912000111", "Hello").await;
-    world
-        .wait("the refusal", async || {
-            world.steps(&message.id).await.contains(&"requeued".to_owned())
-        })
+    until("the refusal", async || world.steps(&message.id).await.contains(&"requeued".to_owned()))
         .await;
     let second = world.text("+351912000222", "Hello too").await;
     world.advance(Duration::from_mins(5)).await;
@@ -116,11 +112,11 @@ async fn a_dead_token_stops_the_waba_until_it_is_connected_again() {
 }
 
 #[rstest]
-#[case(On::Sqlite)]
-#[case(On::Postgres)]
+#[case(Backend::Sqlite)]
+#[case(Backend::Postgres)]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_scheduled_message_waits_for_its_hour(#[case] on: On) {
-    let world = World::on(on).await;
+async fn a_scheduled_message_waits_for_its_hour(#[case] backend: Backend) {
+    let world = World::on(backend).await;
     let at = world.clock.now() + Duration::from_hours(2);
     let request = pb::SendMessageRequest {
         send_at_us: Some(at.as_micros()),
@@ -140,7 +136,7 @@ async fn a_scheduled_message_waits_for_its_hour(#[case] on: On) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_has_not_left_can_be_taken_back() {
-    let world = World::on(On::Sqlite).await;
+    let world = World::on(Backend::Sqlite).await;
     let later = (world.clock.now() + Duration::from_hours(2)).as_micros();
     let request = pb::SendMessageRequest {
         send_at_us: Some(later),
@@ -169,7 +165,7 @@ async fn what_has_not_left_can_be_taken_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_leave_in_time_expires() {
-    let world = World::on(On::Sqlite).await;
+    let world = World::on(Backend::Sqlite).await;
     world.fault(1, json!({"error": {"code": 190, "http_status": 401}})).await;
     let until = (world.clock.now() + Duration::from_mins(30)).as_micros();
     let request = pb::SendMessageRequest {
@@ -188,7 +184,7 @@ async fn what_does_not_leave_in_time_expires() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quote_waits_for_what_it_quotes() {
-    let world = World::on(On::Sqlite).await;
+    let world = World::on(Backend::Sqlite).await;
     let later = world.clock.now() + Duration::from_hours(1);
     let mut caller = world.caller();
     let first = pb::SendMessageRequest {
@@ -203,8 +199,7 @@ async fn a_quote_waits_for_what_it_quotes() {
     };
     let second = caller.messages.send_message(second).await.unwrap().into_inner().message.unwrap();
     assert_eq!(second.context_message_id, first.id);
-    world
-        .wait("the wait", async || world.steps(&second.id).await.contains(&"requeued".to_owned()))
+    until("the wait", async || world.steps(&second.id).await.contains(&"requeued".to_owned()))
         .await;
     assert!(world.ledger().await.is_empty());
     world.advance(Duration::from_hours(1)).await;
@@ -214,7 +209,7 @@ async fn a_quote_waits_for_what_it_quotes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quote_fails_with_what_it_quotes() {
-    let world = World::on(On::Sqlite).await;
+    let world = World::on(Backend::Sqlite).await;
     let later = (world.clock.now() + Duration::from_hours(1)).as_micros();
     let mut caller = world.caller();
     let first = pb::SendMessageRequest {
@@ -240,24 +235,23 @@ async fn a_quote_fails_with_what_it_quotes() {
 }
 
 #[rstest]
-#[case(On::Sqlite)]
-#[case(On::Postgres)]
+#[case(Backend::Sqlite)]
+#[case(Backend::Postgres)]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crash_on_the_wire_doubles_nothing(#[case] on: On) {
-    let mut world = World::on(on).await;
+async fn a_crash_on_the_wire_doubles_nothing(#[case] backend: Backend) {
+    let mut world = World::on(backend).await;
     world.fault(1, json!({"delay_ms": 2_000})).await;
     let message = world.text("+351912000111", "Hello").await;
-    world.wait("the POST", async || world.get(&message.id).await.dispatch == "sending").await;
+    until("the POST", async || world.get(&message.id).await.dispatch == "sending").await;
     world.crash().await;
     let after = world.text("+351912000111", "And now").await;
     world.until(&after.id, "delivered").await;
     // Meta may have got it or not: it is told as unknown, and at its deadline as failed.
     world.advance(Duration::from_mins(16)).await;
-    world
-        .wait("an end", async || {
-            matches!(world.get(&message.id).await.status.as_str(), "delivered" | "failed")
-        })
-        .await;
+    until("an end", async || {
+        matches!(world.get(&message.id).await.status.as_str(), "delivered" | "failed")
+    })
+    .await;
     let ledger = world.ledger().await;
     let of = |id: &str| ledger.iter().filter(|row| row["biz_opaque_callback_data"] == id).count();
     assert!(of(&message.id) <= 1 && of(&after.id) == 1, "{ledger:?}");
@@ -267,7 +261,7 @@ async fn a_crash_on_the_wire_doubles_nothing(#[case] on: On) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_with_a_backlog_loses_nothing_and_doubles_nothing() {
-    let mut world = World::on(On::Sqlite).await;
+    let mut world = World::on(Backend::Sqlite).await;
     world.fault(40, json!({"delay_ms": 150})).await;
     let calls = (0..60).map(|n| {
         let mut caller = world.caller();
@@ -278,11 +272,10 @@ async fn a_crash_with_a_backlog_loses_nothing_and_doubles_nothing() {
     let ids: Vec<String> = accepted.into_iter().map(|one| one.message.unwrap().id).collect();
     world.crash().await;
     for id in &ids {
-        world
-            .wait("an end", async || {
-                matches!(world.get(id).await.status.as_str(), "delivered" | "unknown")
-            })
-            .await;
+        until("an end", async || {
+            matches!(world.get(id).await.status.as_str(), "delivered" | "unknown")
+        })
+        .await;
     }
     let ledger = world.ledger().await;
     for id in &ids {

@@ -7,9 +7,11 @@ use kernel::ids::SystemIds;
 use proto::messaging::v1 as pb;
 use rstest::rstest;
 use serde_json::{Value, json};
+use store::Backend;
 use store::deadletter::{Filter, list};
+use testkit::until;
 
-use crate::support::{Number, On, World, routed};
+use crate::support::{Number, World, routed};
 
 fn again(envelope: &bus::Envelope) -> bus::Envelope {
     bus::Envelope { id: EventId::mint(&SystemIds::new(), envelope.time()), ..envelope.clone() }
@@ -21,13 +23,13 @@ fn text(wamid: &str, from: &str, at: i64, text: &str) -> Value {
 }
 
 #[rstest]
-#[case(On::Sqlite)]
-#[case(On::Postgres)]
+#[case(Backend::Sqlite)]
+#[case(Backend::Postgres)]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customers_message_opens_the_window(#[case] on: On) {
-    let world = World::on(on).await;
+async fn a_customers_message_opens_the_window(#[case] backend: Backend) {
+    let world = World::on(backend).await;
     let wamid = world.says("351912000111", "Ainda há mesa?").await;
-    world.wait("the message", async || world.list().await.len() == 1).await;
+    until("the message", async || world.list().await.len() == 1).await;
     let message = world.list().await.remove(0);
     assert_eq!(message.direction(), pb::Direction::Inbound);
     assert_eq!((message.status.as_str(), message.meta_id.as_str()), ("received", wamid.as_str()));
@@ -51,11 +53,11 @@ async fn a_customers_message_opens_the_window(#[case] on: On) {
 }
 
 #[rstest]
-#[case(On::Sqlite)]
-#[case(On::Postgres)]
+#[case(Backend::Sqlite)]
+#[case(Backend::Postgres)]
 #[tokio::test(flavor = "multi_thread")]
-async fn what_meta_repeats_is_stored_once(#[case] on: On) {
-    let world = World::on(on).await;
+async fn what_meta_repeats_is_stored_once(#[case] backend: Backend) {
+    let world = World::on(backend).await;
     let now = world.clock.now();
     let element = text("wamid.A", "351912000111", now.as_seconds(), "Hello").to_string();
     let event = routed(&world.number, "messages", "message", &element, None, now);
@@ -67,23 +69,22 @@ async fn what_meta_repeats_is_stored_once(#[case] on: On) {
     let last = text("wamid.B", "351912000111", now.as_seconds(), "Bye").to_string();
     let last = routed(&world.number, "messages", "message", &last, None, now);
     world.publish_raw(last).await;
-    world
-        .wait("the last one", async || {
-            world.list().await.iter().any(|message| message.meta_id == "wamid.B")
-        })
-        .await;
+    until("the last one", async || {
+        world.list().await.iter().any(|message| message.meta_id == "wamid.B")
+    })
+    .await;
     assert_eq!(world.list().await.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kind_that_nobody_knows_is_kept_as_it_came() {
-    let world = World::on(On::Sqlite).await;
+    let world = World::on(Backend::Sqlite).await;
     let now = world.clock.now();
     let element = json!({"from": "351912000111", "id": "wamid.H", "type": "hologram",
         "timestamp": now.as_seconds().to_string(), "hologram": {"depth": 3}})
     .to_string();
     world.publish_raw(routed(&world.number, "messages", "message", &element, None, now)).await;
-    world.wait("the message", async || world.list().await.len() == 1).await;
+    until("the message", async || world.list().await.len() == 1).await;
     let message = world.list().await.remove(0);
     assert_eq!((message.r#type.as_str(), message.body_json), ("hologram", element));
 }
@@ -92,11 +93,11 @@ async fn a_kind_that_nobody_knows_is_kept_as_it_came() {
 const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
 
 #[rstest]
-#[case(On::Sqlite)]
-#[case(On::Postgres)]
+#[case(Backend::Sqlite)]
+#[case(Backend::Postgres)]
 #[tokio::test(flavor = "multi_thread")]
-async fn statuses_come_to_the_same_end_in_every_order_and_twice(#[case] on: On) {
-    let world = World::on(on).await;
+async fn statuses_come_to_the_same_end_in_every_order_and_twice(#[case] backend: Backend) {
+    let world = World::on(backend).await;
     world.control("PUT", "/settings", json!({"lose_status_webhooks": true})).await;
     for (n, order) in ORDERS.iter().enumerate() {
         let sent = world.text(&format!("+35191200011{n}"), "Hello").await;
@@ -111,12 +112,11 @@ async fn statuses_come_to_the_same_end_in_every_order_and_twice(#[case] on: On) 
             world.publish_raw(statuses[*place].clone()).await;
             world.publish_raw(again(&statuses[*place])).await;
         }
-        world
-            .wait("all three", async || {
-                let steps = world.steps(&sent.id).await;
-                ["sent", "delivered", "read"].iter().all(|step| steps.contains(&(*step).to_owned()))
-            })
-            .await;
+        until("all three", async || {
+            let steps = world.steps(&sent.id).await;
+            ["sent", "delivered", "read"].iter().all(|step| steps.contains(&(*step).to_owned()))
+        })
+        .await;
         assert_eq!(world.get(&sent.id).await.status, "read", "{order:?}");
         let steps = world.steps(&sent.id).await;
         assert_eq!(steps.iter().filter(|step| *step == "read").count(), 1, "{steps:?}");
@@ -125,7 +125,7 @@ async fn statuses_come_to_the_same_end_in_every_order_and_twice(#[case] on: On) 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_status_of_somebody_elses_message_waits_for_its_answer() {
-    let world = World::on(On::Sqlite).await;
+    let world = World::on(Backend::Sqlite).await;
     let now = world.clock.now();
     let element = json!({"id": "wamid.STRANGE", "status": "sent",
         "timestamp": now.as_seconds().to_string(), "recipient_id": "351912000111"});
@@ -133,16 +133,16 @@ async fn a_status_of_somebody_elses_message_waits_for_its_answer() {
     world.publish_raw(event).await;
     // An element after it is applied, so that one is done with.
     world.says("351912000111", "Hello").await;
-    world.wait("the message", async || world.list().await.len() == 1).await;
+    until("the message", async || world.list().await.len() == 1).await;
     let letters = list(&world.store, &Filter { limit: 10, ..Filter::default() }).await.unwrap();
     assert!(letters.is_empty(), "{letters:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_business_writes_from_its_phone_is_shown_as_such() {
-    let world = World::on(On::Sqlite).await;
+    let world = World::on(Backend::Sqlite).await;
     world.says("351912000111", "Hello").await;
-    world.wait("the message", async || world.list().await.len() == 1).await;
+    until("the message", async || world.list().await.len() == 1).await;
     let now = world.clock.now();
     let element = json!({"message_echoes": [{"from": "15550009999", "to": "351912000111",
         "id": "wamid.ECHO", "timestamp": (now.as_seconds() + 1).to_string(), "type": "text",
@@ -150,7 +150,7 @@ async fn what_the_business_writes_from_its_phone_is_shown_as_such() {
     .to_string();
     let event = routed(&world.number, "smb_message_echoes", "change", &element, None, now);
     world.publish_raw(event).await;
-    world.wait("the echo", async || world.list().await.len() == 2).await;
+    until("the echo", async || world.list().await.len() == 2).await;
     let listed = world.list().await;
     let echo = listed.iter().find(|message| message.meta_id == "wamid.ECHO").unwrap();
     assert_eq!(echo.origin(), pb::Origin::PhoneApp);
@@ -163,25 +163,24 @@ async fn what_the_business_writes_from_its_phone_is_shown_as_such() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_customer_who_stops_marketing_gets_none() {
-    let world = World::on(On::Sqlite).await;
+    let world = World::on(Backend::Sqlite).await;
     let sent = world.text("+351912000111", "Hello").await;
     let body = json!({"phone_number_id": world.number.meta_id, "value": "stop"});
     world.control("POST", "/customers/351912000111/preferences", body).await;
     let request = pb::GetContactRequest { contact_id: sent.contact_id };
-    world
-        .wait("the opt-out", async || {
-            let contact = world.caller().contacts.get_contact(request.clone()).await.unwrap();
-            contact.into_inner().contact.unwrap().opted_out_marketing
-        })
-        .await;
+    until("the opt-out", async || {
+        let contact = world.caller().contacts.get_contact(request.clone()).await.unwrap();
+        contact.into_inner().contact.unwrap().opted_out_marketing
+    })
+    .await;
 }
 
 #[rstest]
-#[case(On::Sqlite)]
-#[case(On::Postgres)]
+#[case(Backend::Sqlite)]
+#[case(Backend::Postgres)]
 #[tokio::test(flavor = "multi_thread")]
-async fn two_spellings_of_a_number_are_one_contact(#[case] on: On) {
-    let world = World::on(on).await;
+async fn two_spellings_of_a_number_are_one_contact(#[case] backend: Backend) {
+    let world = World::on(backend).await;
     let sent = world.text("+55 11 98765-4321", "Olá").await;
     let now = world.clock.now();
     let element = text("wamid.BR", "551187654321", now.as_seconds(), "Oi").to_string();
@@ -189,11 +188,10 @@ async fn two_spellings_of_a_number_are_one_contact(#[case] on: On) {
     let event =
         routed(&world.number, "messages", "message", &element, Some(&contact.to_string()), now);
     world.publish_raw(event).await;
-    world
-        .wait("the answer", async || {
-            world.list().await.iter().any(|message| message.meta_id == "wamid.BR")
-        })
-        .await;
+    until("the answer", async || {
+        world.list().await.iter().any(|message| message.meta_id == "wamid.BR")
+    })
+    .await;
     let listed = world.list().await;
     let inbound = listed.iter().find(|message| message.meta_id == "wamid.BR").unwrap();
     assert_eq!(inbound.contact_id, sent.contact_id);
@@ -205,11 +203,11 @@ async fn two_spellings_of_a_number_are_one_contact(#[case] on: On) {
 }
 
 #[rstest]
-#[case(On::Sqlite)]
-#[case(On::Postgres)]
+#[case(Backend::Sqlite)]
+#[case(Backend::Postgres)]
 #[tokio::test(flavor = "multi_thread")]
-async fn an_element_under_a_wrong_tenant_is_a_dead_letter(#[case] on: On) {
-    let world = World::on(on).await;
+async fn an_element_under_a_wrong_tenant_is_a_dead_letter(#[case] backend: Backend) {
+    let world = World::on(backend).await;
     let now = world.clock.now();
     let ids = SystemIds::new();
     let forged = Number {
@@ -219,19 +217,18 @@ async fn an_element_under_a_wrong_tenant_is_a_dead_letter(#[case] on: On) {
     };
     let element = text("wamid.X", "351912000111", now.as_seconds(), "Hello").to_string();
     world.publish_raw(routed(&forged, "messages", "message", &element, None, now)).await;
-    world
-        .wait("the dead letter", async || {
-            let filter = Filter { limit: 10, ..Filter::default() };
-            let letters = list(&world.store, &filter).await.unwrap();
-            letters.iter().any(|letter| letter.reason == "scope_mismatch")
-        })
-        .await;
+    until("the dead letter", async || {
+        let filter = Filter { limit: 10, ..Filter::default() };
+        let letters = list(&world.store, &filter).await.unwrap();
+        letters.iter().any(|letter| letter.reason == "scope_mismatch")
+    })
+    .await;
     assert!(world.list().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_version_of_a_number_changes_nothing() {
-    let world = World::on(On::Sqlite).await;
+    let world = World::on(Backend::Sqlite).await;
     world.number_says(|number| "BANNED".clone_into(&mut number.status)).await;
     let old = proto::assets::v1::Number {
         id: world.number.id.to_string(),
@@ -246,13 +243,12 @@ async fn an_older_version_of_a_number_changes_nothing() {
         About::state(world.number.id.uuid(), 1).of(world.number.tenant).within(world.number.waba);
     let event = proto::events::v1::NumberChanged { number: Some(old), partner_id: String::new() };
     world.publish(about, &event).await;
-    world
-        .wait("the ban", async || {
-            let request = crate::support::send(&world.number, "+351912000111", "Hello");
-            let answer = world.caller().messages.send_message(request).await;
-            answer.is_err_and(|refused| refused.message().contains("BANNED"))
-        })
-        .await;
+    until("the ban", async || {
+        let request = crate::support::send(&world.number, "+351912000111", "Hello");
+        let answer = world.caller().messages.send_message(request).await;
+        answer.is_err_and(|refused| refused.message().contains("BANNED"))
+    })
+    .await;
     world.publish(about, &event).await;
     world.template_says("later", "UTILITY", "APPROVED", "Later").await;
     let request = crate::support::send(&world.number, "+351912000111", "Hello");

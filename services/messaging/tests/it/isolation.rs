@@ -6,9 +6,10 @@ use kernel::id::{ContactId, ConversationId, MessageId, NumberId, TenantId, WabaI
 use kernel::ids::SystemIds;
 use proto::messaging::v1 as pb;
 use rstest::rstest;
+use store::Backend;
 use tonic::{Code, Status};
 
-use crate::support::{Caller, Number, On, World, send};
+use crate::support::{Caller, Number, World, send};
 
 fn same(foreign: &Status, absent: &Status) {
     assert_eq!(foreign.code(), Code::NotFound);
@@ -67,11 +68,11 @@ fn nothing(world: &World) -> (Number, String, String, String) {
 }
 
 #[rstest]
-#[case(On::Sqlite)]
-#[case(On::Postgres)]
+#[case(Backend::Sqlite)]
+#[case(Backend::Postgres)]
 #[tokio::test(flavor = "multi_thread")]
-async fn another_tenants_things_are_as_if_they_never_were(#[case] on: On) {
-    let world = World::on(on).await;
+async fn another_tenants_things_are_as_if_they_never_were(#[case] backend: Backend) {
+    let world = World::on(backend).await;
     let mine = world.text("+351912000111", "Hello").await;
     let (ids, now) = (SystemIds::new(), world.clock.now());
     let stranger = Number { tenant: TenantId::mint(&ids, now), ..world.number.clone() };
@@ -95,11 +96,11 @@ async fn another_tenants_things_are_as_if_they_never_were(#[case] on: On) {
 }
 
 #[rstest]
-#[case(On::Sqlite)]
-#[case(On::Postgres)]
+#[case(Backend::Sqlite)]
+#[case(Backend::Postgres)]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_of_one_waba_sees_nothing_of_another(#[case] on: On) {
-    let world = World::on(on).await;
+async fn a_key_of_one_waba_sees_nothing_of_another(#[case] backend: Backend) {
+    let world = World::on(backend).await;
     let mine = world.text("+351912000111", "Hello").await;
     let other = WabaId::mint(&SystemIds::new(), world.clock.now());
     let mut limited = world.key(world.number.tenant, other, Environment::Sandbox);
@@ -121,7 +122,7 @@ async fn a_key_of_one_waba_sees_nothing_of_another(#[case] on: On) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_live_key_does_not_find_a_number_of_the_sandbox() {
-    let world = World::on(On::Sqlite).await;
+    let world = World::on(Backend::Sqlite).await;
     let mut live = world.key(world.number.tenant, world.number.waba, Environment::Live);
     let request = send(&world.number, "+351912000111", "Hello");
     let refused = live.messages.send_message(request).await.unwrap_err();
@@ -130,7 +131,7 @@ async fn a_live_key_does_not_find_a_number_of_the_sandbox() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_of_another_tenant_is_refused() {
-    let world = World::on(On::Sqlite).await;
+    let world = World::on(Backend::Sqlite).await;
     world.text("+351912000111", "Hello").await;
     let mine = world.caller().messages.list_messages(pb::ListMessagesRequest::default()).await;
     let cursor = mine.unwrap().into_inner().page_info.unwrap().cursors.remove(0);
@@ -143,10 +144,10 @@ async fn a_cursor_of_another_tenant_is_refused() {
 }
 
 #[rstest]
-#[case(On::Sqlite)]
-#[case(On::Postgres)]
+#[case(Backend::Sqlite)]
+#[case(Backend::Postgres)]
 #[tokio::test(flavor = "multi_thread")]
-async fn the_catalogue_follows_the_rules(#[case] on: On) {
-    let world = World::on(on).await;
+async fn the_catalogue_follows_the_rules(#[case] backend: Backend) {
+    let world = World::on(backend).await;
     assert_eq!(world.catalogue_faults().await, Vec::<String>::new());
 }

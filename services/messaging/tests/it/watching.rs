@@ -2,10 +2,12 @@
 
 use proto::messaging::v1 as pb;
 use rstest::rstest;
+use store::Backend;
+use testkit::within;
 use tokio_stream::StreamExt as _;
 use tonic::Streaming;
 
-use crate::support::{On, World, soon};
+use crate::support::World;
 
 async fn open(world: &World, after: &str) -> Streaming<pb::WatchMessagesResponse> {
     let request = pb::WatchMessagesRequest { after: after.to_owned(), ..Default::default() };
@@ -29,15 +31,15 @@ async fn until(
         }
         panic!("the stream ended before {id} was {status}");
     };
-    soon(status, seen).await
+    within(status, seen).await
 }
 
 #[rstest]
-#[case(On::Sqlite)]
-#[case(On::Postgres)]
+#[case(Backend::Sqlite)]
+#[case(Backend::Postgres)]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_goes_on_after_its_last_cursor(#[case] on: On) {
-    let world = World::on(on).await;
+async fn a_stream_goes_on_after_its_last_cursor(#[case] backend: Backend) {
+    let world = World::on(backend).await;
     // The hub's own tail is opened when the service starts: a first answer shows that it is.
     let mut stream = open(&world, "").await;
     let first = world.text("+351912000111", "Hello").await;
@@ -53,7 +55,7 @@ async fn a_stream_goes_on_after_its_last_cursor(#[case] on: On) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_shows_what_it_was_asked_for() {
-    let world = World::on(On::Sqlite).await;
+    let world = World::on(Backend::Sqlite).await;
     let request =
         pb::WatchMessagesRequest { direction: pb::Direction::Inbound.into(), ..Default::default() };
     let stream = world.caller().messages.watch_messages(request).await.unwrap();
@@ -61,6 +63,6 @@ async fn a_stream_shows_what_it_was_asked_for() {
     let sent = world.text("+351912000111", "Hello").await;
     world.until(&sent.id, "delivered").await;
     world.says("351912000111", "Hi").await;
-    let item = soon("the answer", stream.next()).await.unwrap().unwrap();
+    let item = within("the answer", stream.next()).await.unwrap().unwrap();
     assert_eq!(item.message.unwrap().direction(), pb::Direction::Inbound);
 }
