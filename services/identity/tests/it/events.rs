@@ -8,8 +8,9 @@ use proto::identity::v1 as api;
 use proto::onboarding::v1::TenantState;
 use rstest::rstest;
 use store::Backend;
+use testkit::within;
 
-use crate::support::{PASSWORD, World, soon};
+use crate::support::{PASSWORD, World};
 
 fn act(world: &World, tenant: TenantId, action: &str, named: TenantId) -> Envelope {
     let at = Timestamp::from_micros(world.now_us());
@@ -50,7 +51,7 @@ async fn an_act_that_is_told_twice_stands_once_in_both_logs(#[case] backend: Bac
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     };
-    soon("the last act", both).await;
+    within("the last act", both).await;
     let acts = listed().await;
     let names: Vec<_> = acts.iter().map(|one| one.action.as_str()).collect();
     assert_eq!(names, ["tenant.last", "tenant.renamed"]);
@@ -91,7 +92,7 @@ async fn states_of_a_tenant_in_every_order_end_in_the_newest(#[case] backend: Ba
                 tokio::time::sleep(std::time::Duration::from_millis(10)).await;
             }
         };
-        soon("the newest state", open).await;
+        within("the newest state", open).await;
     }
     world.end().await;
 }

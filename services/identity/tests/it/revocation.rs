@@ -7,9 +7,10 @@ use proto::identity::v1::revocation::What;
 use proto::onboarding::v1::TenantState;
 use rstest::rstest;
 use store::Backend;
+use testkit::within;
 use tonic::Code;
 
-use crate::support::{PASSWORD, World, refusal, soon};
+use crate::support::{PASSWORD, World, refusal};
 
 async fn first_set(stream: &mut tonic::Streaming<api::WatchResponse>) -> Vec<api::Revocation> {
     let mut all = Vec::new();
@@ -30,7 +31,7 @@ async fn a_watcher_gets_the_whole_set_and_then_each_change(#[case] backend: Back
     let world = World::on(backend).await;
     let request = || api::WatchRequest {};
     let mut early = world.revocations().watch(request()).await.unwrap().into_inner();
-    let nobody = soon("the first set", first_set(&mut early)).await;
+    let nobody = within("the first set", first_set(&mut early)).await;
     assert!(nobody.is_empty(), "{nobody:?}");
 
     let tokens = world.sign_in("operator@switchboard.test", PASSWORD).await.unwrap();
@@ -85,7 +86,7 @@ async fn a_suspended_tenant_is_shut_and_opens_again(#[case] backend: Backend) {
             }
         }
     };
-    let resumed = soon("the tenant to be open", resumed).await;
+    let resumed = within("the tenant to be open", resumed).await;
     world.viewer(&resumed.access_token).await.unwrap();
     world.viewer(owner.token()).await.expect_err("what died stays dead");
     world.end().await;
@@ -121,7 +122,7 @@ async fn a_check_knows_the_living_and_the_dead(#[case] backend: Backend) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    soon("the tenant's people to be dead", until).await;
+    within("the tenant's people to be dead", until).await;
     world.end().await;
 }
 
@@ -143,7 +144,7 @@ async fn a_password_that_is_set_ends_what_was(#[case] backend: Backend) {
     let mut watching = world.revocations().watch(api::WatchRequest {}).await.unwrap().into_inner();
     first_set(&mut watching).await;
     world.set_password(&added.set_password_token, PASSWORD).await.unwrap();
-    let told = soon("the person's death", watching.message()).await.unwrap().unwrap();
+    let told = within("the person's death", watching.message()).await.unwrap().unwrap();
     let user = What::UserId(added.person.unwrap().id);
     assert!(told.revocations.iter().any(|one| one.what.as_ref() == Some(&user)), "{told:?}");
     let fresh = world.sign_in("cid@x.test", PASSWORD).await.unwrap();

@@ -9,8 +9,9 @@ use proto::identity::v1 as api;
 use proto::identity::v1::key_service_client::KeyServiceClient;
 use rstest::rstest;
 use store::Backend;
+use testkit::within;
 
-use crate::support::{PASSWORD, World, soon};
+use crate::support::{PASSWORD, World};
 
 async fn listed(world: &World) -> Vec<String> {
     let channel = world.gateway().as_service("identity");
@@ -47,7 +48,7 @@ async fn after_its_time_a_key_hands_over_to_another(#[case] backend: Backend) {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    let second = soon("a second key", second).await;
+    let second = within("a second key", second).await;
     world.clock.advance(Duration::from_hours(1));
     let tokens = world.sign_in("operator@switchboard.test", PASSWORD).await.unwrap();
     assert_eq!(signed_by(&tokens.access_token), second);

@@ -8,7 +8,7 @@ use crate::support::World;
 #[tokio::test]
 async fn the_catalogue_has_no_fault() {
     let world = World::on(Backend::Postgres).await;
-    let faults = catalogue_faults(&world.migrate, "identity").await.unwrap();
+    let faults = catalogue_faults(&world.database.migrate, "identity").await.unwrap();
     assert_eq!(faults, Vec::<String>::new());
     world.end().await;
 }

@@ -1,7 +1,6 @@
 //! An identity of a test's own: migrated database, embedded bus, real listener, a gateway that calls it
 //! with tokens that it issued, and a clock that the test moves.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use kernel::page::{Cursors, PageKey};
 use kernel::secret::{ExposeSecret as _, SecretString, Zeroizing};
 use net::config::SecretRef;
 use net::health::Readiness;
-use proto::events::v1::{PartnerChanged, TenantChanged};
+use proto::events::v1::PartnerChanged;
 use proto::identity::v1 as api;
 use proto::identity::v1::api_key_service_client::ApiKeyServiceClient;
 use proto::identity::v1::audit_service_client::AuditServiceClient;
@@ -23,122 +22,15 @@ use proto::identity::v1::people_service_client::PeopleServiceClient;
 use proto::identity::v1::revocation_service_client::RevocationServiceClient;
 use proto::identity::v1::session_service_client::SessionServiceClient;
 use proto::onboarding::v1 as onboarding;
-use sea_orm::{ConnectionTrait, Database as SeaDatabase};
-use sea_orm_migration::prelude::*;
-use server::{PeerChannel, Peers, Refusal, Security, SecurityConfig, ServiceRun, ServiceTokens};
-use store::migrate::{self, MigrateConfig};
-use store::schema::Roles;
-use store::{Backend, Database, Pools, Store, StoreConfig};
-use tempfile::TempDir;
+use server::{PeerChannel, Peers, Refusal, Security, SecurityConfig, ServiceTokens};
+use store::Backend;
+use testkit::{TestDatabase, embedded_bus, events, serve, until, within};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 
-// The shipped migration itself; testkit's migrated database takes its place when a test uses that.
-#[path = "../../../../migrations/src/identity/m20261123_000001_identity.rs"]
-mod migration;
-
-/// How long a test waits for anything.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// A password that nobody refuses.
 pub(crate) const PASSWORD: &str = "plover gadget ochre 41";
-
-struct Migrator;
-
-impl MigratorTrait for Migrator {
-    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(migration::Migration)]
-    }
-}
-
-struct BusMigrator;
-
-impl MigratorTrait for BusMigrator {
-    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(BusLog)]
-    }
-}
-
-struct BusLog;
-
-impl MigrationName for BusLog {
-    fn name(&self) -> &'static str {
-        "bus_log"
-    }
-}
-
-#[async_trait::async_trait]
-impl MigrationTrait for BusLog {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        store::schema::bus_log(manager).await
-    }
-}
-
-/// A database of PostgreSQL that goes with the test.
-struct Server {
-    base: String,
-    database: String,
-}
-
-impl Server {
-    fn url(&self, user: Option<&str>, database: &str) -> String {
-        let (scheme, rest) = self.base.split_once("://").unwrap();
-        let (login, place) = rest.rsplit_once('@').unwrap_or(("postgres", rest));
-        let host = place.split('/').next().unwrap();
-        let login = user.map_or(login.to_owned(), |user| format!("{user}:sbt"));
-        format!("{scheme}://{login}@{host}/{database}")
-    }
-
-    async fn run(&self, sql: &str) {
-        let db = SeaDatabase::connect(self.url(None, "postgres")).await.unwrap();
-        db.execute_unprepared(sql).await.unwrap();
-        db.close_by_ref().await.unwrap();
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.database);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-                runtime.unwrap().block_on(self.run(&sql));
-            });
-        });
-    }
-}
-
-async fn database(backend: Backend, folder: &TempDir) -> (Database, MigrateConfig, Option<Server>) {
-    if backend == Backend::Sqlite {
-        let path = folder.path().join("identity.sqlite");
-        let config = MigrateConfig::Sqlite { path: path.clone() };
-        migrate::run::<Migrator>(&config, "identity").await.unwrap();
-        return (Database::Sqlite { path }, config, None);
-    }
-    let base = std::env::var_os("DATABASE_URL")
-        .and_then(|url| url.into_string().ok())
-        .unwrap_or_else(|| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());
-    let mut random = [0_u8; 8];
-    SystemIds::new().fill(&mut random);
-    let name = format!("sbt_identity_{:016x}", u64::from_le_bytes(random));
-    let server = Server { base, database: name };
-    server.run(&format!("CREATE DATABASE {}", server.database)).await;
-    let roles = ["sbt_identity", "sbt_identity_sys", "sbt_identity_desk"];
-    let passwords: BTreeMap<_, _> =
-        roles.iter().map(|role| ((*role).to_owned(), "sbt".into())).collect();
-    let roles = Roles { prefix: "sbt".to_owned(), passwords, ..Roles::default() };
-    let url = server.url(None, &server.database).into();
-    let config = MigrateConfig::Postgres { url, roles };
-    migrate::run::<Migrator>(&config, "identity").await.unwrap();
-    let of = |role: &str| server.url(Some(role), &server.database).into();
-    let database = Database::Postgres {
-        scoped_url: of("sbt_identity"),
-        system_url: of("sbt_identity_sys"),
-        desk_url: of("sbt_identity_desk"),
-        pools: Pools { system: 6, ..Pools::default() },
-    };
-    (database, config, Some(server))
-}
 
 /// An identity that runs.
 pub(crate) struct World {
@@ -146,13 +38,11 @@ pub(crate) struct World {
     pub(crate) bus: Arc<EmbeddedBus>,
     pub(crate) identity: Identity,
     pub(crate) operator: CreatedOperator,
-    pub(crate) migrate: MigrateConfig,
+    pub(crate) database: TestDatabase,
     ids: Arc<SystemIds>,
     security: SecurityConfig,
     stop: CancellationToken,
-    running: JoinSet<Result<(), server::RunError>>,
-    _folder: TempDir,
-    _server: Option<Server>,
+    running: JoinSet<()>,
 }
 
 impl World {
@@ -161,20 +51,17 @@ impl World {
     }
 
     pub(crate) async fn with(backend: Backend, mut config: Config) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let database = TestDatabase::of("identity", backend).await;
         let ids = Arc::new(SystemIds::new());
         // Starts at the machine's own time: what the database minted is then not from another year.
         let clock = Arc::new(ManualClock::new(WallClock::now(&SystemClock)));
-        let (database, migrate, server) = database(backend, &folder).await;
-        let store_config = StoreConfig { service: "identity", database };
-        let (business, for_store): (Arc<ManualClock>, Arc<SystemIds>) =
-            (Arc::clone(&clock), Arc::clone(&ids));
-        let store = Store::open(store_config, business, for_store).await.unwrap();
-        let bus = Arc::new(embedded(&folder).await);
+        let business: Arc<ManualClock> = Arc::clone(&clock);
+        let store = database.open(business).await;
+        let bus = Arc::new(embedded_bus(database.folder()).await);
 
         let gateway = Signer::generate().unwrap();
         let half = Signer::from_pkcs8(&gateway).unwrap().public_key().to_owned();
-        let key = folder.path().join("gateway.key");
+        let key = database.folder().join("gateway.key");
         std::fs::write(&key, &*gateway).unwrap();
         config.service_keys.insert("gateway".to_owned(), vec![half]);
         let mut security =
@@ -217,33 +104,10 @@ impl World {
         let nobody: [(Service, &str); 0] = [];
         let peers = Arc::new(Peers::new(&own, nobody).unwrap());
         let service = identity.service(peers);
-        let listener = net::http::bind("127.0.0.1:0").await.unwrap();
-        security.identity = listener.address().to_string();
-        let run = ServiceRun {
-            grpc: Some(listener),
-            http: None,
-            roles: None,
-            reflection: false,
-            security: own,
-            readiness: readiness.clone(),
-            stop: stop.clone(),
-        };
         let mut running = JoinSet::new();
-        running.spawn(service.run(run));
-        soon("identity to be ready", readiness.wait()).await;
-        Self {
-            clock,
-            bus,
-            identity,
-            operator,
-            migrate,
-            ids,
-            security,
-            stop,
-            running,
-            _folder: folder,
-            _server: server,
-        }
+        security.identity = serve(service, own, readiness.clone(), &stop, &mut running).await;
+        within("identity to be ready", readiness.wait()).await;
+        Self { clock, bus, identity, operator, database, ids, security, stop, running }
     }
 
     /// The gateway's connections, with fresh service tokens.
@@ -340,7 +204,7 @@ impl World {
                 }
             }
         };
-        soon("the token to be refused", wait).await
+        within("the token to be refused", wait).await
     }
 
     /// Publishes a tenant's state as onboarding would.
@@ -360,24 +224,15 @@ impl World {
             created_us: 1,
             version,
         };
-        let about = About::state(id.uuid(), version).of(id);
-        let at = WallClock::now(&*self.clock);
-        let event = bus::event(&*self.ids, at, about, &TenantChanged { tenant: Some(tenant) });
-        self.publish(vec![event.into()]).await;
+        self.publish(vec![events::tenant_changed(WallClock::now(&*self.clock), &tenant)]).await;
     }
 
     /// Publishes envelopes until the bus has them.
     pub(crate) async fn publish(&self, envelopes: Vec<Envelope>) {
-        let publish = async {
-            loop {
-                let answers = self.bus.publish(envelopes.clone()).await;
-                if answers.iter().all(Result::is_ok) {
-                    break;
-                }
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        soon("the bus to take events", publish).await;
+        until("the bus to take events", async || {
+            self.bus.publish(envelopes.clone()).await.iter().all(Result::is_ok)
+        })
+        .await;
     }
 
     /// An active tenant that identity knows.
@@ -398,8 +253,8 @@ impl World {
             version: 1,
         };
         let about = About::state(id.uuid(), 1);
-        let event = bus::event(&*self.ids, at, about, &PartnerChanged { partner: Some(partner) });
-        self.publish(vec![event.into()]).await;
+        let message = PartnerChanged { partner: Some(partner) };
+        self.publish(vec![events::event(at, about, &message)]).await;
         id
     }
 
@@ -420,7 +275,7 @@ impl World {
                 }
             }
         };
-        soon("the place to be known", wait).await
+        within("the place to be known", wait).await
     }
 
     /// A person of a tenant with a password, and their tokens.
@@ -449,7 +304,7 @@ impl World {
     pub(crate) async fn end(mut self) {
         self.stop.cancel();
         while let Some(ended) = self.running.join_next().await {
-            ended.unwrap().unwrap();
+            ended.unwrap();
         }
         self.bus.close().await;
     }
@@ -474,22 +329,6 @@ pub(crate) fn person(email: &str, role: &str) -> api::CreateDeskPersonRequest {
         role: role.to_owned(),
         ..Default::default()
     }
-}
-
-/// The embedded bus on a file in `folder`.
-async fn embedded(folder: &TempDir) -> EmbeddedBus {
-    let path = folder.path().join("bus.sqlite");
-    let config = MigrateConfig::Sqlite { path: path.clone() };
-    migrate::run::<BusMigrator>(&config, "bus").await.unwrap();
-    let config = StoreConfig { service: "bus", database: Database::Sqlite { path } };
-    let ids = Arc::new(SystemIds::new());
-    let store = Store::open(config, Arc::new(SystemClock), ids).await.unwrap();
-    EmbeddedBus::open(store).await.unwrap()
-}
-
-pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    let waited = tokio::time::timeout(PATIENCE, future).await;
-    waited.unwrap_or_else(|_| panic!("waited {PATIENCE:?} for {what}"))
 }
 
 /// The stable reason of a refusal.
