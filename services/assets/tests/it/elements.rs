@@ -4,11 +4,9 @@ use proto::assets::v1::ListTemplateHistoryRequest;
 use rstest::rstest;
 use serde_json::{Value, json};
 use store::{Backend, deadletter};
+use testkit::{orders, until};
 
-use crate::{
-    stage::until,
-    support::{Account, ORDERS, World, element},
-};
+use crate::support::{Account, World, element};
 
 fn status(name: &str, meta_id: &str, event: &str) -> Value {
     json!({"event": event, "message_template_id": meta_id.parse::<u64>().unwrap(),
@@ -22,14 +20,14 @@ fn status(name: &str, meta_id: &str, event: &str) -> Value {
 async fn every_order_of_three_words_twice_ends_in_the_newest(#[case] backend: Backend) {
     let world = World::on(backend).await;
     let account = world.account("Casa Rosa").await;
-    let mut templates = Vec::new();
-    for at in 0..ORDERS.len() {
+    let (mut templates, orders) = (Vec::new(), orders(&[0_usize, 1, 2]));
+    for at in 0..orders.len() {
         let name = format!("t{at}");
         let id = world.stage.template(&account.business, &name).await;
         templates.push((name, id));
     }
     world.import(&account).await;
-    for ((name, id), order) in templates.iter().zip(ORDERS) {
+    for ((name, id), order) in templates.iter().zip(&orders) {
         let words =
             [("APPROVED", 1_000), ("PAUSED", 2_000), ("REJECTED", 3_000)].map(|(event, at)| {
                 element(&account, "message_template_status_update", &status(name, id, event), at)
@@ -40,11 +38,11 @@ async fn every_order_of_three_words_twice_ends_in_the_newest(#[case] backend: Ba
     let caller = world.person(account.tenant);
     let settled = async || {
         let all = world.templates(&caller).await;
-        all.len() == ORDERS.len() && all.iter().all(|one| one.status == "REJECTED")
+        all.len() == orders.len() && all.iter().all(|one| one.status == "REJECTED")
     };
     until("all to be rejected", settled).await;
     let written = "SELECT count(*) FROM assets.history";
-    until("the history", async || world.count(written).await == 18).await;
+    until("the history", async || world.database.count(written).await == 18).await;
     assert!(settled().await);
     for template in world.templates(&caller).await {
         let request = ListTemplateHistoryRequest { template_id: template.id, page: None };
@@ -110,7 +108,7 @@ async fn a_word_about_a_template_that_is_not_known_waits_and_has_it_read() {
     })
     .await;
     let written = "SELECT count(*) FROM assets.history WHERE new_value = 'APPROVED'";
-    until("its word", async || world.count(written).await == 1).await;
+    until("its word", async || world.database.count(written).await == 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,7 +145,7 @@ async fn numbers_follow_their_limit_throughput_and_name() {
         "requested_verified_name": "Casa Rosa II", "rejection_reason": null});
     let capability =
         json!({"max_daily_conversations_per_business": 100_000, "max_phone_numbers_per_waba": 25});
-    for order in ORDERS {
+    for order in orders(&[0_usize, 1, 2]) {
         let all = [
             element(&account, "phone_number_quality_update", &upgrade, 1_000),
             element(&account, "phone_number_name_update", &name, 2_000),

@@ -14,11 +14,9 @@ use proto::{
 use rstest::rstest;
 use serde_json::json;
 use store::Backend;
+use testkit::{fresh, until};
 
-use crate::{
-    stage::until,
-    support::{Account, World, fresh, heard, tenant, tenant_changed, waba_changed},
-};
+use crate::support::{Account, World, heard, tenant, tenant_changed, waba_changed};
 
 #[rstest]
 #[case::sqlite(Backend::Sqlite)]
@@ -54,7 +52,7 @@ async fn a_claimed_waba_brings_its_numbers_profiles_and_templates(#[case] backen
     assert_eq!(profile.profile.unwrap().about, "Bread and roses");
     let templates = world.templates(&caller).await;
     assert_eq!(templates.iter().map(|one| &*one.name).collect::<Vec<_>>(), ["welcome"]);
-    let faults = store::schema::catalogue_faults(&world.migrate, "assets").await.unwrap();
+    let faults = store::schema::catalogue_faults(&world.database.migrate, "assets").await.unwrap();
     assert_eq!(faults, Vec::<String>::new());
 }
 
@@ -65,17 +63,18 @@ async fn an_import_again_changes_nothing_and_tells_nothing() {
     world.stage.template(&account.business, "welcome").await;
     world.import(&account).await;
     let versions = "SELECT sum(version) FROM (SELECT version FROM assets.number UNION ALL SELECT version FROM assets.template) AS v";
-    let before = world.count(versions).await;
+    let before = world.database.count(versions).await;
     let live = world.waba(&account, WabaState::Live, 2, 2);
     world.publish_twice(vec![waba_changed(&live)]).await;
     until("the second import", async || {
         world
+            .database
             .count("SELECT count(*) FROM assets.waba_import WHERE asked = 2 AND due_us IS NULL")
             .await
             == 1
     })
     .await;
-    assert_eq!(world.count(versions).await, before);
+    assert_eq!(world.database.count(versions).await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,6 +87,7 @@ async fn an_import_that_fails_shows_why_and_is_tried_again() {
     world.publish(vec![waba_changed(&claimed)]).await;
     until("the first failure", async || {
         world
+            .database
             .count(
                 "SELECT count(*) FROM assets.waba_import WHERE attempts > 0 AND last_error <> ''",
             )
@@ -97,7 +97,7 @@ async fn an_import_that_fails_shows_why_and_is_tried_again() {
     .await;
     world.until_imported(&account).await;
     let clean = "SELECT count(*) FROM assets.waba_import WHERE attempts = 0 AND last_error = ''";
-    assert_eq!(world.count(clean).await, 1);
+    assert_eq!(world.database.count(clean).await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,7 +108,10 @@ async fn a_new_token_is_fetched_when_its_generation_rises() {
     let claimed = world.waba(&account, WabaState::Claimed, 1, 1);
     world.publish(vec![waba_changed(&claimed)]).await;
     until("Meta's refusal", async || {
-        world.count("SELECT count(*) FROM assets.waba_import WHERE meta_error LIKE '%190%'").await
+        world
+            .database
+            .count("SELECT count(*) FROM assets.waba_import WHERE meta_error LIKE '%190%'")
+            .await
             == 1
     })
     .await;
@@ -138,7 +141,7 @@ async fn a_released_waba_gives_its_numbers_back_for_whoever_claims_it_next(
     let claimed = world.waba(&second, WabaState::Claimed, 1, 1);
     world.publish(vec![waba_changed(&claimed)]).await;
     until("a neutral refusal", async || {
-        world.count("SELECT count(*) FROM assets.waba_import WHERE last_error LIKE '%cannot be claimed%'").await == 1
+        world.database.count("SELECT count(*) FROM assets.waba_import WHERE last_error LIKE '%cannot be claimed%'").await == 1
     })
     .await;
     let (one, two) = (world.person(first.tenant), world.person(second.tenant));

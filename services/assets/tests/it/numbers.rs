@@ -9,12 +9,10 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use server::Refusal;
 use store::Backend;
+use testkit::{fresh, until};
 use tonic::{Code, Status};
 
-use crate::{
-    stage::until,
-    support::{Account, Caller, World, fresh},
-};
+use crate::support::{Account, Caller, World};
 
 async fn update(
     caller: &Caller,
@@ -94,7 +92,7 @@ async fn a_profile_whose_answer_is_lost_is_read_back() {
     assert_eq!(Refusal::of(&lost).reason, "META_ANSWER_LOST");
     until("the profile", async || profile(&caller, &number).await.about == "Bread").await;
     let settled = "SELECT count(*) FROM assets.deed WHERE state = 'done'";
-    until("its end", async || world.count(settled).await == 1).await;
+    until("its end", async || world.database.count(settled).await == 1).await;
     assert_eq!(update(&caller, &number, "Bread", &["about"], "p-1").await.unwrap().about, "Bread");
 }
 

@@ -4,10 +4,11 @@ use kernel::id::{TenantId, WabaId};
 use proto::onboarding::v1::WabaState;
 use rstest::rstest;
 use store::Backend;
+use testkit::{fresh, orders, until};
 
 use crate::{
-    stage::{Business, until},
-    support::{Account, ORDERS, World, fresh, waba_changed},
+    stage::Business,
+    support::{Account, World, waba_changed},
 };
 
 #[rstest]
@@ -16,7 +17,7 @@ use crate::{
 #[tokio::test(flavor = "multi_thread")]
 async fn every_order_of_three_versions_twice_ends_in_the_last(#[case] backend: Backend) {
     let world = World::on(backend).await;
-    for order in ORDERS {
+    for order in orders(&[0_usize, 1, 2]) {
         let account = Account {
             tenant: TenantId::from_uuid(fresh()),
             waba: WabaId::from_uuid(fresh()),
@@ -35,12 +36,15 @@ async fn every_order_of_three_versions_twice_ends_in_the_last(#[case] backend: B
         world.publish_twice(order.iter().map(|at| events[*at].clone()).collect()).await;
     }
     let last = "SELECT count(*) FROM assets.waba WHERE version = 3 AND state = 'blocked' AND credential_generation = 3";
-    until("all six", async || world.count(last).await == 6).await;
+    until("all six", async || world.database.count(last).await == 6).await;
     assert_eq!(
-        world.count("SELECT count(*) FROM assets.inbox WHERE consumer LIKE '%readmodel'").await,
+        world
+            .database
+            .count("SELECT count(*) FROM assets.inbox WHERE consumer LIKE '%readmodel'")
+            .await,
         18
     );
-    assert_eq!(world.count("SELECT count(*) FROM assets.waba").await, 6);
+    assert_eq!(world.database.count("SELECT count(*) FROM assets.waba").await, 6);
 }
 
 #[rstest]
@@ -50,10 +54,13 @@ async fn every_order_of_three_versions_twice_ends_in_the_last(#[case] backend: B
 async fn what_was_there_before_us_comes_by_snapshot(#[case] backend: Backend) {
     let (world, _tenant, _waba) = World::late(backend).await;
     until("the snapshot", async || {
-        world.count("SELECT count(*) FROM assets.readmodel WHERE complete").await == 2
+        world.database.count("SELECT count(*) FROM assets.readmodel WHERE complete").await == 2
     })
     .await;
-    assert_eq!(world.count("SELECT count(*) FROM assets.tenant").await, 1);
-    assert_eq!(world.count("SELECT count(*) FROM assets.waba WHERE state = 'claimed'").await, 1);
-    assert_eq!(world.count("SELECT count(*) FROM assets.waba_import").await, 1);
+    assert_eq!(world.database.count("SELECT count(*) FROM assets.tenant").await, 1);
+    assert_eq!(
+        world.database.count("SELECT count(*) FROM assets.waba WHERE state = 'claimed'").await,
+        1
+    );
+    assert_eq!(world.database.count("SELECT count(*) FROM assets.waba_import").await, 1);
 }

@@ -1,7 +1,5 @@
 //! Meta's side: a sandbox of the test's own, with an app and businesses on it.
 
-use std::time::Duration;
-
 use meta::app::{MetaAppSettings, MetaApps};
 use sandbox::{Config, Sandbox};
 use serde_json::{Value, json};
@@ -140,17 +138,5 @@ impl Stage {
 
     pub(crate) async fn heal(&self) {
         self.control("DELETE", "/faults", Value::Null).await;
-    }
-}
-
-/// Longest that anything here may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Waits for a condition.
-pub(crate) async fn until(what: &str, holds: impl AsyncFn() -> bool) {
-    let limit = tokio::time::Instant::now() + PATIENCE;
-    while !holds().await {
-        assert!(tokio::time::Instant::now() < limit, "waited in vain for: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -1,23 +1,21 @@
 //! A running assets service: its database, a bus, an onboarding service that the test plays, and callers of every kind.
 
-mod base;
-mod issuer;
 mod onboarding;
 mod told;
 
 use std::sync::{Arc, atomic::Ordering};
 
 use assets::{Config, Deps};
-use auth::{Claims, Environment, Permission, Reach, Role, Service as Name, Wabas};
+use auth::{Environment, Permission, Reach, Role, Service as Name, Wabas};
 use bus::{Bus, Envelope, GroupSpec};
 use kernel::{
-    clock::{SystemClock, WallClock},
-    id::{KeyId, OperatorId, PartnerId, TenantId, WabaId},
-    ids::{Ids, SystemIds, random_token},
+    clock::SystemClock,
+    id::{OperatorId, PartnerId, TenantId, WabaId},
+    ids::SystemIds,
     page::{Cursors, PageKey},
     secret::SecretString,
-    time::Timestamp,
 };
+use net::health::Readiness;
 use proto::{
     assets::v1::{
         Number, Template, number_service_client::NumberServiceClient,
@@ -29,38 +27,16 @@ use proto::{
         vault_service_server::VaultServiceServer,
     },
 };
-use sea_orm::{ConnectionTrait, Database as SeaDatabase, DbBackend, Statement};
-use server::{PeerChannel, Peers, Service, ServiceRun};
-use store::{
-    Backend, Store, StoreConfig, Uuid,
-    migrate::{self, MigrateConfig},
-};
-use tempfile::TempDir;
+use server::{PeerChannel, Peers, Service};
+use store::{Backend, Store};
+use testkit::{Issuer, TestDatabase, embedded_bus, fresh, serve, until, within};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-pub(crate) use self::told::{ORDERS, element, tenant, tenant_changed, waba_changed};
-use self::{
-    base::{Server, database, embedded},
-    issuer::{Issuer, LIFE},
-    onboarding::Onboarding,
-    told::uuid_of,
-};
-use crate::stage::{Business, Stage, until};
-
-pub(crate) fn ids() -> Arc<dyn Ids> {
-    Arc::new(SystemIds::new())
-}
-
-pub(crate) fn now() -> Timestamp {
-    WallClock::now(&SystemClock)
-}
-
-pub(crate) fn fresh() -> Uuid {
-    static IDS: std::sync::LazyLock<SystemIds> = std::sync::LazyLock::new(SystemIds::new);
-    IDS.v7(now())
-}
+pub(crate) use self::told::{element, tenant, tenant_changed, waba_changed};
+use self::{onboarding::Onboarding, told::uuid_of};
+use crate::stage::{Business, Stage};
 
 /// Somebody who calls.
 #[derive(Clone)]
@@ -74,15 +50,13 @@ pub(crate) struct World {
     pub(crate) stage: Stage,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) store: Store,
-    pub(crate) migrate: MigrateConfig,
+    pub(crate) database: TestDatabase,
     issuer: Issuer,
     onboarding: Onboarding,
     gateway: Arc<Peers>,
     messaging: Arc<Peers>,
-    server: Option<Server>,
     stop: CancellationToken,
     _parts: JoinSet<()>,
-    _folder: TempDir,
 }
 
 impl Drop for World {
@@ -109,52 +83,50 @@ impl World {
     }
 
     async fn start(backend: Backend, config: Config, onboarding: Onboarding) -> Self {
-        let folder = TempDir::new().unwrap();
-        let (migrate, database, server) = database(backend, &folder).await;
-        migrate::run::<migrations::assets::Migrator>(&migrate, "assets").await.unwrap();
+        let database = TestDatabase::of("assets", backend).await;
         let clock = Arc::new(SystemClock);
-        let store_config = StoreConfig { service: "assets", database };
-        let store_clock: Arc<SystemClock> = Arc::clone(&clock);
-        let store = Store::open(store_config, store_clock, ids()).await.unwrap();
-        let bus: Arc<dyn Bus> = Arc::new(embedded(&folder).await);
+        let store = database.open(Arc::<SystemClock>::clone(&clock)).await;
+        let bus: Arc<dyn Bus> = Arc::new(embedded_bus(database.folder()).await);
         let stage = Stage::start().await;
-        let (issuer, stop, mut parts) = (Issuer::new(), CancellationToken::new(), JoinSet::new());
+        let (issuer, stop) = (Issuer::generate(), CancellationToken::new());
+        let mut parts = JoinSet::new();
 
         let theirs = Service::new("onboarding")
             .grpc(server::sized!(VaultServiceServer::new(onboarding.clone())))
             .grpc(server::sized!(SnapshotServiceServer::new(onboarding.clone())));
-        let at = run(theirs, &issuer, Name::Onboarding, &stop, &mut parts).await;
-        let (own, _) = issuer.security(Name::Assets, &stop).await;
-        let peers = Arc::new(Peers::new(&own, [(Name::Onboarding, at)]).unwrap());
+        let readiness = Readiness::new();
+        let security = issuer.security(Name::Onboarding, &readiness, &stop).await;
+        let at = serve(theirs, security, readiness, &stop, &mut parts).await;
+        let readiness = Readiness::new();
+        let security = issuer.security(Name::Assets, &readiness, &stop).await;
+        let peers = Arc::new(Peers::new(&security, [(Name::Onboarding, at)]).unwrap());
         let deps = Deps {
             store: store.clone(),
             bus: Arc::clone(&bus),
             clock: Arc::<SystemClock>::clone(&clock),
             wall: Arc::<SystemClock>::clone(&clock),
-            ids: ids(),
+            ids: Arc::new(SystemIds::new()),
             peers,
             cursors: Arc::new(Cursors::new(PageKey::new([7; 32]), clock)),
             graph: graph::Graph::new(graph::GraphConfig::default(), &stage.apps()).unwrap(),
         };
         let ours = assets::service(config, deps);
-        let at = run(ours, &issuer, Name::Assets, &stop, &mut parts).await;
-        let (gateway, _) = issuer.security(Name::Gateway, &stop).await;
+        let at = serve(ours, security, readiness, &stop, &mut parts).await;
+        let gateway = issuer.security(Name::Gateway, &Readiness::new(), &stop).await;
         let gateway = Arc::new(Peers::new(&gateway, [(Name::Assets, at.clone())]).unwrap());
-        let (messaging, _) = issuer.security(Name::Messaging, &stop).await;
+        let messaging = issuer.security(Name::Messaging, &Readiness::new(), &stop).await;
         let messaging = Arc::new(Peers::new(&messaging, [(Name::Assets, at)]).unwrap());
         Self {
             stage,
             bus,
             store,
-            migrate,
+            database,
             issuer,
             onboarding,
             gateway,
             messaging,
-            server,
             stop,
             _parts: parts,
-            _folder: folder,
         }
     }
 
@@ -205,23 +177,9 @@ impl World {
     /// An API key of an environment.
     pub(crate) fn key(&self, tenant: TenantId, environment: Environment) -> Caller {
         let reach = Reach::Tenant { tenant, wabas: Wabas::All };
-        let (issuer, audience) = (&self.issuer.config.issuer, &self.issuer.config.audience);
         let permissions =
             [Permission::TemplatesRead, Permission::TemplatesWrite, Permission::NumbersRead];
-        let jti = random_token(&SystemIds::new(), 16);
-        let key = KeyId::from_uuid(fresh());
-        let claims = Claims::for_key(
-            issuer,
-            audience,
-            key,
-            environment,
-            &reach,
-            permissions,
-            now(),
-            LIFE,
-            jti,
-        );
-        self.caller(&self.issuer.sign(&claims))
+        self.caller(&self.issuer.key(&reach, environment, &permissions))
     }
 
     pub(crate) fn operator(&self) -> Caller {
@@ -305,9 +263,9 @@ impl World {
     pub(crate) async fn until_imported(&self, account: &Account) {
         let sql = format!(
             "SELECT count(*) FROM assets.waba_import WHERE due_us IS NULL AND imported_us > 0 AND waba_id = {}",
-            self.literal(account.waba.uuid())
+            self.database.literal(account.waba.uuid())
         );
-        until("the import", async || self.count(&sql).await == 1).await;
+        until("the import", async || self.database.count(&sql).await == 1).await;
     }
 
     pub(crate) async fn numbers(&self, caller: &Caller) -> Vec<Number> {
@@ -324,46 +282,6 @@ impl World {
         let request = proto::assets::v1::GetTemplateRequest { template_id: id.to_owned() };
         let answer = caller.templates.clone().get_template(request).await?;
         Ok(answer.into_inner().template.unwrap())
-    }
-
-    /// An id as SQL writes it.
-    pub(crate) fn literal(&self, id: Uuid) -> String {
-        if self.server.is_some() { format!("'{id}'") } else { format!("x'{}'", id.simple()) }
-    }
-
-    /// One number, read past all walls.
-    pub(crate) async fn count(&self, sql: &str) -> i64 {
-        let (url, backend) = self.door();
-        let db = SeaDatabase::connect(url).await.unwrap();
-        let sql = match backend {
-            DbBackend::Postgres => format!("SELECT ({sql})::bigint AS n"),
-            _ => format!("SELECT ({}) AS n", sql.replace("assets.", "")),
-        };
-        let row = db.query_one_raw(Statement::from_string(backend, sql)).await.unwrap().unwrap();
-        db.close_by_ref().await.unwrap();
-        row.try_get("", "n").unwrap()
-    }
-
-    /// Changes rows past all walls.
-    pub(crate) async fn change(&self, sql: &str) {
-        let (url, backend) = self.door();
-        let db = SeaDatabase::connect(url).await.unwrap();
-        let sql = match backend {
-            DbBackend::Postgres => sql.to_owned(),
-            _ => sql.replace("assets.", ""),
-        };
-        db.execute_unprepared(&sql).await.unwrap();
-        db.close_by_ref().await.unwrap();
-    }
-
-    fn door(&self) -> (String, DbBackend) {
-        match (&self.server, &self.migrate) {
-            (Some(server), _) => (server.url(None, &server.database), DbBackend::Postgres),
-            (None, MigrateConfig::Sqlite { path }) => {
-                (format!("sqlite://{}?mode=rwc", path.display()), DbBackend::Sqlite)
-            }
-            (None, MigrateConfig::Postgres { .. }) => panic!("no server"),
-        }
     }
 
     /// What is published under a key from now on.
@@ -394,28 +312,5 @@ pub(crate) async fn heard<M: bus::EventMessage>(
             }
         }
     };
-    tokio::time::timeout(crate::stage::PATIENCE, search).await.expect("the event comes")
-}
-
-async fn run(
-    service: Service,
-    issuer: &Issuer,
-    me: Name,
-    stop: &CancellationToken,
-    parts: &mut JoinSet<()>,
-) -> String {
-    let (security, readiness) = issuer.security(me, stop).await;
-    let listener = net::http::bind("127.0.0.1:0").await.unwrap();
-    let at = listener.address().to_string();
-    let run = ServiceRun {
-        grpc: Some(listener),
-        http: None,
-        roles: None,
-        reflection: false,
-        security,
-        readiness,
-        stop: stop.clone(),
-    };
-    parts.spawn(async move { service.run(run).await.unwrap() });
-    at
+    within("the event", search).await
 }

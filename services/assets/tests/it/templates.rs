@@ -14,12 +14,10 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use server::Refusal;
 use store::Backend;
+use testkit::{fresh, until};
 use tonic::{Code, Status};
 
-use crate::{
-    stage::until,
-    support::{Account, Caller, World, element, fresh, heard},
-};
+use crate::support::{Account, Caller, World, element, heard};
 
 const BODY: &str = "Hi {{1}}, your order is ready.";
 
@@ -244,9 +242,10 @@ async fn a_submission_whose_process_died_is_settled_by_a_worker() {
     let template = made(&caller, &account, "orphan").await;
     // As the intent row stood when the process died: Meta has it, and nobody wrote that down.
     world
+        .database
         .change("UPDATE assets.template SET status = 'SUBMITTING', meta_id = NULL, read_us = 0")
         .await;
-    world.change("UPDATE assets.deed SET state = 'asked'").await;
+    world.database.change("UPDATE assets.deed SET state = 'asked'").await;
     let adopted = becomes(&world, &caller, &template.id, "PENDING").await;
     assert_eq!(adopted.meta_id, template.meta_id);
     assert_eq!(world.stage.names(&account.business).await, ["orphan"]);
@@ -259,6 +258,7 @@ async fn a_webhook_that_comes_before_the_answer_stands() {
     let caller = world.person(account.tenant);
     let template = made(&caller, &account, "quick").await;
     world
+        .database
         .change("UPDATE assets.template SET status = 'SUBMITTING', meta_id = NULL, read_us = 0")
         .await;
     told(&world, &account, &template, "APPROVED", 1).await;

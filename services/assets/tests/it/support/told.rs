@@ -2,17 +2,18 @@
 
 use bus::{About, Envelope};
 use kernel::{
-    id::{EventId, PartnerId, TenantId, WabaId},
+    id::{PartnerId, TenantId},
     time::Timestamp,
 };
 use proto::{
-    events::v1::{ElementRouted, TenantChanged, WabaChanged},
+    events::v1::ElementRouted,
     onboarding::v1::{Tenant, TenantState, Waba},
 };
 use serde_json::Value;
 use store::Uuid;
+use testkit::{events, fresh, now};
 
-use super::{Account, fresh, ids, now};
+use super::Account;
 
 pub(crate) fn uuid_of<T: std::str::FromStr<Err: std::fmt::Debug> + Into<Uuid>>(text: &str) -> Uuid {
     text.parse::<T>().unwrap().into()
@@ -29,25 +30,12 @@ pub(crate) fn tenant(partner: Option<PartnerId>) -> Tenant {
     }
 }
 
-fn envelope<M: bus::EventMessage>(key: &str, about: About, message: &M) -> Envelope {
-    let mut event: Envelope = bus::event_as(&*ids(), now(), key, about, message).into();
-    event.id = EventId::from_uuid(fresh());
-    event
-}
-
 pub(crate) fn tenant_changed(tenant: &Tenant) -> Envelope {
-    let id: TenantId = tenant.id.parse().unwrap();
-    let about = About::state(id.uuid(), tenant.version).of(id);
-    let message = TenantChanged { tenant: Some(tenant.clone()) };
-    envelope("onboarding.tenant.changed", about, &message)
+    events::tenant_changed(now(), tenant)
 }
 
 pub(crate) fn waba_changed(waba: &Waba) -> Envelope {
-    let (tenant, id): (TenantId, WabaId) =
-        (waba.tenant_id.parse().unwrap(), waba.id.parse().unwrap());
-    let about = About::state(id.uuid(), waba.version).of(tenant).within(id);
-    let message = WabaChanged { waba: Some(waba.clone()), partner_id: String::new() };
-    envelope("onboarding.waba.changed", about, &message)
+    events::waba_changed(now(), waba)
 }
 
 /// An element of a WABA's, told and heard so many milliseconds from now.
@@ -65,9 +53,5 @@ pub(crate) fn element(account: &Account, field: &str, value: &Value, after_ms: i
         ..ElementRouted::default()
     };
     let about = About::fact(fresh()).of(account.tenant).within(account.waba);
-    envelope(&format!("webhooks.element.{field}"), about, &message)
+    events::event_as(now(), format!("webhooks.element.{field}"), about, &message)
 }
-
-/// All orders of three.
-pub(crate) const ORDERS: [[usize; 3]; 6] =
-    [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
