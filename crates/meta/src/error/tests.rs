@@ -1,4 +1,4 @@
-//! What the module `error` must hold, case by case.
+//! Which of Meta's codes allow a second post, how the dispatcher reacts to each, and how an error's envelope is read.
 
 use super::*;
 use rstest::rstest;

@@ -1,4 +1,4 @@
-//! What the module `config` must hold, case by case.
+//! Where a setting comes from and what wins, what a wrong name or kind is answered with, and that no secret is printed.
 
 use std::io::Write as _;
 

@@ -1,4 +1,4 @@
-//! What the module `check` must hold, case by case.
+//! Message bodies that SDKs send pass unchanged, each broken rule names its field, and nothing of a content is shown.
 
 #![expect(
     clippy::needless_pass_by_value,

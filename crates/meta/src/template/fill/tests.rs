@@ -1,4 +1,4 @@
-//! What the module `fill` must hold, case by case.
+//! A send against what its template wants filled: by place, by name, passcodes, headers, buttons, with Meta's codes.
 
 use super::*;
 use crate::template::{Component, parameter_shape};

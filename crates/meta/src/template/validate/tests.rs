@@ -1,4 +1,4 @@
-//! What the module `validate` must hold, case by case.
+//! Templates that Meta takes pass unchanged; each refusal names component and subcode, and all come at once.
 
 #![expect(
     clippy::needless_pass_by_value,

@@ -1,4 +1,4 @@
-//! What the module `account` must hold, case by case.
+//! Account webhooks as Meta spells them: templates' reviews, categories and quality, numbers, limits, alerts, partners.
 
 use super::*;
 use crate::template::{QualityScore, TemplateCategory};

@@ -1,4 +1,4 @@
-//! What the module `inbound` must hold, case by case.
+//! Inbound messages of every kind, also future and misshapen ones; who sent them; what is shown of them where.
 
 use super::*;
 use proptest::prelude::*;

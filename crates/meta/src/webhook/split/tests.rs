@@ -1,4 +1,4 @@
-//! What the module `split` must hold, case by case.
+//! A delivery falls apart into elements that keep Meta's bytes, contacts and places, also out of strange frames.
 
 use super::*;
 use proptest::prelude::*;

@@ -1,4 +1,4 @@
-//! What the module `template` must hold, case by case.
+//! What Meta says of a template moves its state, in any order: rejections, flags, categories, stale answers, edits.
 
 use meta::template::{QualityScore, TemplateCategory};
 use proptest::prelude::*;
