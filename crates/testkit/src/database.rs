@@ -130,14 +130,18 @@ impl TestDatabase {
         self.folder.path()
     }
 
-    /// One connection past all walls, with the schema in reach.
-    pub async fn connect(&self) -> impl ConnectionTrait + TransactionTrait + use<> {
-        let url = match (&self.server, &self.migrate) {
+    /// Where a connection past all walls leads.
+    pub fn url(&self) -> String {
+        match (&self.server, &self.migrate) {
             (Some(server), _) => server.url(None, &server.database),
             (None, MigrateConfig::Sqlite { path }) => format!("sqlite://{}", path.display()),
             (None, MigrateConfig::Postgres { .. }) => panic!("no server"),
-        };
-        let mut options = ConnectOptions::new(url);
+        }
+    }
+
+    /// One connection past all walls, with the schema in reach.
+    pub async fn connect(&self) -> impl ConnectionTrait + TransactionTrait + use<> {
+        let mut options = ConnectOptions::new(self.url());
         options.max_connections(1).sqlx_logging(false);
         if self.server.is_some() {
             options.set_schema_search_path(self.config.service);

@@ -1,7 +1,8 @@
-//! The service in a process of its own, as far as a test can tell: bus, Meta apps, wiring, listener.
+//! The service in a process of its own, as far as a test can tell: Meta apps, wiring, listener.
 
 use std::sync::Arc;
 
+use auth::Service;
 use bus::{Bus, EmbeddedBus};
 use kernel::clock::{ManualClock, SystemClock};
 use kernel::ids::SystemIds;
@@ -9,9 +10,7 @@ use kernel::page::{Cursors, PageKey};
 use meta::app::{Environment, MetaApp, MetaApps, SignupConfiguration};
 use net::health::Readiness;
 use seal::{Kek, Keks};
-use server::ServiceRun;
-use store::migrate::MigrateConfig;
-use store::{Database, Store, StoreConfig};
+use testkit::serve;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
@@ -39,16 +38,6 @@ fn meta_app(meta: &Meta, app: &SandboxApp) -> MetaApp {
     }
 }
 
-/// A bus of a test's own.
-pub(crate) async fn bus_in(folder: &std::path::Path) -> EmbeddedBus {
-    let path = folder.join("bus.sqlite");
-    let migrate = MigrateConfig::Sqlite { path: path.clone() };
-    store::migrate::run::<migrations::bus::Migrator>(&migrate, "bus").await.unwrap();
-    let config = StoreConfig { service: "bus", database: Database::Sqlite { path } };
-    let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds::default()));
-    EmbeddedBus::open(Store::open(config, clock, ids).await.unwrap()).await.unwrap()
-}
-
 /// Starts the service on this data; it ends with the set.
 pub(crate) async fn run(
     state: &State,
@@ -59,11 +48,9 @@ pub(crate) async fn run(
     meta: &Meta,
 ) -> (JoinSet<()>, Channel) {
     let (readiness, stop) = (Readiness::new(), CancellationToken::new());
-    let security = mint.security(&readiness, &stop).await;
-    let ids = Arc::new(SystemIds::default());
+    let security = mint.0.security(Service::Onboarding, &readiness, &stop).await;
     let business: Arc<ManualClock> = Arc::clone(clock);
-    let store =
-        Store::open(state.config.clone(), business, Arc::<SystemIds>::clone(&ids)).await.unwrap();
+    let store = state.database.open(business).await;
     let apps = apps.iter().map(|app| meta_app(meta, app)).collect();
     let apps = Arc::new(MetaApps::new(apps).unwrap());
     let kek = Kek::new(&zeroize::Zeroizing::new([7; 32])).unwrap();
@@ -73,7 +60,7 @@ pub(crate) async fn run(
         bus,
         clock: Arc::<ManualClock>::clone(clock),
         wall: Arc::new(SystemClock),
-        ids,
+        ids: Arc::new(SystemIds::default()),
         cursors: Arc::new(Cursors::new(PageKey::new([3; 32]), Arc::new(SystemClock))),
         graph: graph::Graph::new(graph::GraphConfig::default(), &apps).unwrap(),
         apps,
@@ -83,19 +70,8 @@ pub(crate) async fn run(
         stop: stop.clone(),
     };
     let service = onboarding::service(onboarding::Config::default(), deps);
-    let listener = net::http::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.address().to_string();
-    let parts = ServiceRun {
-        grpc: Some(listener),
-        http: None,
-        roles: None,
-        reflection: false,
-        security,
-        readiness,
-        stop,
-    };
     let mut running = JoinSet::new();
-    running.spawn(async move { service.run(parts).await.unwrap() });
+    let address = serve(service, security, readiness, &stop, &mut running).await;
     let channel = net::grpc::channel(&address, net::grpc::GrpcClientConfig::default()).unwrap();
     (running, channel)
 }

@@ -13,7 +13,7 @@ async fn the_migrated_schema_has_no_faults(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
 ) {
     let state = State::on(backend).await;
-    let faults = catalogue_faults(&state.migrate, "onboarding").await.unwrap();
+    let faults = catalogue_faults(&state.database.migrate, "onboarding").await.unwrap();
     assert_eq!(faults, Vec::<String>::new());
 }
 

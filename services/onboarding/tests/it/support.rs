@@ -12,6 +12,8 @@ use proto::events::v1::AuditRecorded;
 use proto::onboarding::v1::{self as pb, OnboardingState, Step, StepState};
 use serde_json::json;
 use store::Backend;
+use testkit::{PATIENCE, embedded_bus};
+pub(crate) use testkit::{until, within as soon};
 use tokio::task::JoinSet;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
@@ -21,9 +23,6 @@ use crate::process;
 use crate::stage::{Meta, SandboxApp, Signed};
 use crate::state::State;
 use crate::tokens::Mint;
-
-/// How long a test waits for anything.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) use pb::admin_service_client::AdminServiceClient as Admin;
 pub(crate) use pb::invitation_service_client::InvitationServiceClient as Invitations;
@@ -59,41 +58,16 @@ pub(crate) fn record(onboarding: &pb::Onboarding, step: Step) -> &pb::StepRecord
     onboarding.steps.iter().find(|one| one.step() == step).unwrap()
 }
 
-/// Waits until something holds.
-pub(crate) async fn until(what: &str, holds: impl AsyncFn() -> bool) {
-    let limit = tokio::time::Instant::now() + PATIENCE;
-    while !holds().await {
-        assert!(tokio::time::Instant::now() < limit, "waited {PATIENCE:?} for {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-/// The value of a future that must not take long.
-pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    let waited = tokio::time::timeout(PATIENCE, future).await;
-    waited.unwrap_or_else(|_| panic!("waited {PATIENCE:?} for {what}"))
-}
-
 /// An event as the bus carries it.
 pub(crate) fn envelope(event: store::Event) -> Envelope {
-    Envelope {
-        id: event.id,
-        key: event.key,
-        kind: event.kind.to_owned(),
-        tenant: event.tenant,
-        waba: event.waba,
-        aggregate: event.aggregate,
-        version: event.version,
-        body: event.body.into(),
-        traceparent: None,
-    }
+    event.into()
 }
 
 impl World {
     pub(crate) async fn start(backend: Backend) -> Self {
         let (meta, state) = (Meta::start().await, State::on(backend).await);
         let (app, other_app) = (meta.app("one").await, meta.app("two").await);
-        let bus = Arc::new(process::bus_in(state.folder.path()).await);
+        let bus = Arc::new(embedded_bus(state.database.folder()).await);
         let clock = Arc::new(ManualClock::new(Clock::now(&SystemClock)));
         let mint = Mint::new();
         let (assets, apps) = (Assets::on(&bus), [&app, &other_app]);
