@@ -31,6 +31,14 @@ struct Server {
 }
 
 impl Servers {
+    /// Whether both are named or running, so that neither has to be installed.
+    pub(crate) fn are_at_hand() -> bool {
+        let at_hand = |given, running: fn() -> Option<String>| {
+            variable(given).is_some() || running().is_some()
+        };
+        at_hand("DATABASE_URL", postgres::running) && at_hand("AMQP_URL", rabbitmq::running)
+    }
+
     pub(crate) fn find_or_start() -> Result<Self> {
         let database = find("PostgreSQL", "DATABASE_URL", postgres::running, postgres::start)?;
         let broker = find("RabbitMQ", "AMQP_URL", rabbitmq::running, rabbitmq::start)?;

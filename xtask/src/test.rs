@@ -23,6 +23,10 @@ use serde::Deserialize;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+/// The tools without which tests fail; what is not there is installed first.
+const NEEDED: [&str; 7] =
+    ["cargo-nextest", "graphql-http", "graphql-ws", "grpcurl", "grpcio-reflection", "pyjwt", "jq"];
+
 /// Which tests, and what they are told beyond the usual.
 pub(crate) struct Selection<'a> {
     pub(crate) filters: &'a [String],
@@ -35,6 +39,10 @@ pub(crate) fn run(filters: &[String]) -> Result<()> {
 
 /// Builds everything, runs the selected tests and prints what ran.
 pub(crate) fn selected(selection: &Selection<'_>) -> Result<()> {
+    tools::install_missing(&NEEDED)?;
+    if !Servers::are_at_hand() {
+        tools::install_missing(&["servers"])?;
+    }
     let watch = Stopwatch::start();
     run_shown(&mut cargo(["build", "--quiet", "--locked", "--workspace", "--all-targets"]))?;
     println!("built in {:.1} s", watch.seconds());

@@ -91,6 +91,13 @@ pub(crate) fn install(names: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// Installs what is missing of these, and says nothing where all is there.
+pub(crate) fn install_missing(names: &[&str]) -> Result<()> {
+    let missing = |name: &&&str| !TOOLS.iter().any(|tool| tool.name == **name && tool.present());
+    let missing: Vec<String> = names.iter().filter(missing).map(ToString::to_string).collect();
+    if missing.is_empty() { Ok(()) } else { install(&missing) }
+}
+
 /// A command that runs a tool of ours; an error that names what installs it where it is missing.
 pub(crate) fn tool(name: &str) -> Result<Command> {
     let found = TOOLS.iter().find(|tool| tool.name == name).and_then(Tool::find);
