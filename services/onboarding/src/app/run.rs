@@ -101,7 +101,11 @@ impl App {
         if walked.is_err() {
             return;
         }
-        let (id, lease_us) = (due.id, lease_us);
+        self.give_back(acting, due.id, lease_us).await;
+    }
+
+    /// Gives a claimed saga back; where that does not go, its lease runs out.
+    pub(crate) async fn give_back(&self, acting: &Acting, id: Uuid, lease_us: i64) {
         let back = self
             .store
             .write(acting, |tx: ScopedTx| async move { saga::release(&tx, id, lease_us).await });

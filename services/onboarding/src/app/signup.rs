@@ -30,6 +30,9 @@ use crate::{
 
 /// Where Meta's dialog is; the Graph API's own host serves none.
 const METAS_DIALOG: &str = "https://www.facebook.com";
+/// How long the callback keeps workers away while it proves, in microseconds of the database's clock. A callback that
+/// dies, or whose caller hangs up, is followed by a worker after it.
+const PROOF_US: i64 = 30_000_000;
 /// What stands for a failure that Meta was not heard of.
 const UNKNOWN: &str = "what became of the code is not known and it is never tried twice; the business opens the dialog again";
 
@@ -96,7 +99,7 @@ impl App {
             .meta_app(&started.row.app_id)
             .ok_or_else(|| Error::UnknownApp(started.row.app_id.clone()))?;
         let redirect = Some(self.config.redirect_url.as_str()).filter(|url| !url.is_empty());
-        match meta_side::exchange(&meta_app, &answer.code, redirect).await {
+        let lease_us = match meta_side::exchange(&meta_app, &answer.code, redirect).await {
             Ok(exchanged) => self.keep_token(&acting, &started, exchanged).await?,
             Err(fault) => {
                 let trouble = refused(fault);
@@ -104,14 +107,16 @@ impl App {
                 settle::end(self, &acting, id, Step::TokenExchanged, &outcome).await?;
                 return Err(Error::Signup(trouble));
             }
-        }
-        // The proof is made here, so that the business hears at once what is wrong; the rest is the worker's. A worker may
-        // make it at the same time: both only read at Meta, and the first to end it wins.
+        };
+        // The proof is made here, so that the business hears at once what is wrong; the rest is the worker's.
         let step = Step::AssetsDiscovered;
-        if let Some(saga) = settle::begin(self, &acting, id, step).await? {
-            steps::take(self, &acting, &saga, step).await?;
-        }
+        let taken = match settle::begin(self, &acting, id, step).await {
+            Ok(Some(saga)) => steps::take(self, &acting, &saga, step).await.map(drop),
+            other => other.map(drop),
+        };
+        self.give_back(&acting, id, lease_us).await;
         self.wake.notify_one();
+        taken?;
         let saga = self.load(&acting, id).await?.ok_or(Error::OnboardingNotFound)?;
         let stopped = matches!(saga.state()?, State::NeedsAttention | State::NeedsReconnect);
         if stopped && saga.at()? == step {
@@ -148,12 +153,14 @@ impl App {
         Ok((acting, saga))
     }
 
+    /// Stores the token and claims the saga for the callback's next step, in one transaction: no worker proves beside it.
+    /// Answers the lease.
     async fn keep_token(
         &self,
         acting: &Acting,
         saga: &Saga,
         exchanged: Exchanged,
-    ) -> Result<(), Error> {
+    ) -> Result<i64, Error> {
         let row_id = self.ids.v7(self.clock.now());
         let tenant = saga.row.tenant_id;
         let sealed = &vault::seal(self, tenant, row_id, &exchanged.token).await?;
@@ -165,7 +172,7 @@ impl App {
             acting,
             saga.row.id,
             Step::TokenExchanged,
-            |tx: ScopedTx, saga| async move {
+            |tx: ScopedTx, mut saga| async move {
                 let row = credential::Model {
                     tenant_id: tenant,
                     id: row_id,
@@ -178,12 +185,15 @@ impl App {
                     created_us: tx.now().as_micros(),
                 };
                 credential::insert(&tx, row).await?;
+                // A worker that has it already proves beside us: both only read at Meta.
+                let leased = saga::renew(&tx, saga.row.id, 0, PROOF_US).await?;
+                saga.row.lease_us = leased.unwrap_or_default();
                 Ok((saga, Outcome::Done(String::new())))
             },
         )
         .await?;
         // Cancelled, or given up as lost, while Meta took its time: the token is let go.
-        kept.map(drop).ok_or_else(|| Error::Signup(Trouble::ours(UNKNOWN)))
+        kept.map(|saga| saga.row.lease_us).ok_or_else(|| Error::Signup(Trouble::ours(UNKNOWN)))
     }
 }
 
