@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use bus::{Bus as _, Deliveries, EmbeddedBus, Envelope};
+use testkit::embedded_bus;
 
-use crate::support::{embedded, envelope, group, soon};
+use crate::support::{envelope, group, soon};
 
 async fn publish(bus: &EmbeddedBus, count: usize) -> Vec<Envelope> {
     let sent: Vec<_> = (0..count).map(|_| envelope("messaging.message.stepped")).collect();
@@ -24,11 +25,11 @@ async fn next(member: &mut Box<dyn Deliveries>) -> Vec<(Envelope, bool)> {
 #[tokio::test]
 async fn what_was_published_is_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
-    let bus = embedded(&folder).await;
+    let bus = embedded_bus(folder.path()).await;
     drop(join(&bus).await);
     let sent = publish(&bus, 1).await;
     drop(bus); // as a process that is killed: nothing is written any more
-    let bus = embedded(&folder).await;
+    let bus = embedded_bus(folder.path()).await;
     let got = next(&mut join(&bus).await).await;
     assert_eq!(got, [(sent[0].clone(), true)]);
 }
@@ -36,7 +37,7 @@ async fn what_was_published_is_there_after_a_restart() {
 #[tokio::test]
 async fn what_was_acknowledged_is_not_handed_out_after_a_clean_restart() {
     let folder = tempfile::tempdir().unwrap();
-    let bus = embedded(&folder).await;
+    let bus = embedded_bus(folder.path()).await;
     let mut member = join(&bus).await;
     publish(&bus, 5).await;
     let mut got = 0;
@@ -46,7 +47,7 @@ async fn what_was_acknowledged_is_not_handed_out_after_a_clean_restart() {
     }
     bus.close().await;
     drop(bus);
-    let bus = embedded(&folder).await;
+    let bus = embedded_bus(folder.path()).await;
     let mut member = join(&bus).await;
     let sent = publish(&bus, 1).await;
     assert_eq!(next(&mut member).await, [(sent[0].clone(), false)]);
@@ -55,7 +56,7 @@ async fn what_was_acknowledged_is_not_handed_out_after_a_clean_restart() {
 #[tokio::test]
 async fn a_closed_bus_refuses_to_publish() {
     let folder = tempfile::tempdir().unwrap();
-    let bus = embedded(&folder).await;
+    let bus = embedded_bus(folder.path()).await;
     bus.close().await;
     let answers = bus.publish(vec![envelope("messaging.message.stepped")]).await;
     assert!(answers[0].as_ref().is_err_and(bus::PublishError::is_outage), "{answers:?}");
@@ -65,7 +66,7 @@ async fn a_closed_bus_refuses_to_publish() {
 #[tokio::test]
 async fn a_group_that_comes_late_gets_what_was_published_before() {
     let folder = tempfile::tempdir().unwrap();
-    let bus = embedded(&folder).await;
+    let bus = embedded_bus(folder.path()).await;
     let sent = publish(&bus, 1).await;
     assert_eq!(next(&mut join(&bus).await).await, [(sent[0].clone(), false)]);
 }
@@ -73,7 +74,7 @@ async fn a_group_that_comes_late_gets_what_was_published_before() {
 #[tokio::test]
 async fn a_slow_group_keeps_what_a_quick_one_is_through_with() {
     let folder = tempfile::tempdir().unwrap();
-    let bus = embedded(&folder).await;
+    let bus = embedded_bus(folder.path()).await;
     let mut quick = join(&bus).await;
     let spec = group("analytics", "slow", &["messaging.#"]);
     let mut slow = bus.subscribe(spec).await.unwrap();

@@ -1,14 +1,13 @@
-//! A bus and a store of a test's own, and their end.
+//! A bus of a test's own on either transport, what is asked of its broker directly, and its end.
 
-use std::future::Future;
+mod house;
+
 use std::net::SocketAddr;
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bus::{
-    Bus, Consumer, ConsumerLoop, Deliveries, EmbeddedBus, Envelope, GroupSpec, RabbitBus,
-    RabbitConfig, TailSpec,
+    Bus, Consumer, Deliveries, EmbeddedBus, Envelope, GroupSpec, RabbitBus, RabbitConfig, TailSpec,
 };
 use kernel::clock::SystemClock;
 use kernel::id::EventId;
@@ -20,20 +19,13 @@ use lapin::options::{
 };
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Connection, ConnectionProperties};
-use sea_orm_migration::prelude::*;
-use store::deadletter::{DeadLetter, Filter, list};
-use store::migrate::{self, MigrateConfig};
-use store::schema::{Names, Roles, RolesMode};
-use store::{Database, Pools, Store, StoreConfig};
 use tempfile::TempDir;
-use tokio::task::{AbortHandle, JoinSet};
-use tokio_util::sync::CancellationToken;
+use testkit::embedded_bus;
+pub(crate) use testkit::{until, within as soon};
 use uuid::Uuid;
 
+pub(crate) use self::house::House;
 use crate::proxy::Proxy;
-
-/// How long a test waits for anything.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) fn ids() -> Arc<dyn Ids> {
     Arc::new(SystemIds::new())
@@ -79,24 +71,6 @@ pub(crate) fn tail(service: &str, bindings: &[&str]) -> TailSpec {
         service: service.to_owned(),
         bindings: bindings.iter().map(|&binding| binding.to_owned()).collect(),
     }
-}
-
-/// The value of a future that must not take long.
-pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    let Ok(value) = tokio::time::timeout(PATIENCE, future).await else {
-        panic!("waited {PATIENCE:?} for {what}");
-    };
-    value
-}
-
-/// Waits until something holds.
-pub(crate) async fn until(what: &str, holds: impl AsyncFn() -> bool) {
-    let wait = async {
-        while !holds().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    soon(what, wait).await;
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,7 +133,7 @@ impl World {
         let (namespace, folder) = (namespace(), tempfile::tempdir().unwrap());
         let (bus, embedded): (Arc<dyn Bus>, _) = match kind {
             BusKind::Embedded => {
-                let bus = Arc::new(embedded(&folder).await);
+                let bus = Arc::new(embedded_bus(folder.path()).await);
                 (Arc::clone(&bus) as Arc<dyn Bus>, Some(bus))
             }
             BusKind::Rabbit => {
@@ -351,171 +325,4 @@ async fn plain() -> (Connection, lapin::Channel) {
     let connection = Connection::connect(&url, ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     (connection, channel)
-}
-
-/// The embedded bus on a file in `folder`.
-pub(crate) async fn embedded(folder: &TempDir) -> EmbeddedBus {
-    let path = folder.path().join("bus.sqlite");
-    let config = MigrateConfig::Sqlite { path: path.clone() };
-    migrate::run::<BusMigrator>(&config, "bus").await.unwrap();
-    let config = StoreConfig { service: "bus", database: Database::Sqlite { path } };
-    let store = Store::open(config, Arc::new(SystemClock), ids()).await.unwrap();
-    EmbeddedBus::open(store).await.unwrap()
-}
-
-struct BusMigrator;
-
-impl MigratorTrait for BusMigrator {
-    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(BusLog)]
-    }
-}
-
-struct BusLog;
-
-impl MigrationName for BusLog {
-    fn name(&self) -> &'static str {
-        "bus_log"
-    }
-}
-
-#[async_trait::async_trait]
-impl MigrationTrait for BusLog {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        store::schema::bus_log(manager).await
-    }
-}
-
-struct SampleMigrator;
-
-impl MigratorTrait for SampleMigrator {
-    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(Sample)]
-    }
-}
-
-struct Sample;
-
-impl MigrationName for Sample {
-    fn name(&self) -> &'static str {
-        "sample"
-    }
-}
-
-#[async_trait::async_trait]
-impl MigrationTrait for Sample {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        store::schema::common_tables(manager, "sample").await
-    }
-}
-
-/// A service: its store, its bus, its consumers.
-pub(crate) struct House {
-    pub(crate) world: World,
-    pub(crate) store: Store,
-    tasks: Mutex<JoinSet<()>>,
-    stop: CancellationToken,
-    database: Option<PgDatabase>,
-}
-
-impl House {
-    pub(crate) async fn start(wiring: Wiring) -> Self {
-        let kind = match wiring {
-            Wiring::Embedded => BusKind::Embedded,
-            Wiring::Production => BusKind::Rabbit,
-        };
-        Self::over(World::start(kind).await, wiring).await
-    }
-
-    /// The same over a bus of another kind.
-    pub(crate) async fn over(world: World, wiring: Wiring) -> Self {
-        let (database, url) = match wiring {
-            Wiring::Embedded => {
-                let path = world.folder.path().join("sample.sqlite");
-                let config = MigrateConfig::Sqlite { path: path.clone() };
-                migrate::run::<SampleMigrator>(&config, "sample").await.unwrap();
-                (None, Database::Sqlite { path })
-            }
-            Wiring::Production => {
-                let database = PgDatabase::make(&world.namespace).await;
-                let url = database.open();
-                (Some(database), url)
-            }
-        };
-        let config = StoreConfig { service: "sample", database: url };
-        let store = Store::open(config, Arc::new(SystemClock), ids()).await.unwrap();
-        let (tasks, stop) = (Mutex::default(), CancellationToken::new());
-        Self { world, store, tasks, stop, database }
-    }
-
-    /// Starts a member of the consumer's group; the handle kills it.
-    pub(crate) async fn consume(&self, consumer: Arc<dyn Consumer>) -> AbortHandle {
-        self.world.declare("sample", &*consumer).await;
-        let bus = Arc::clone(&self.world.bus);
-        let work = ConsumerLoop::new(self.store.clone(), bus, "sample", consumer);
-        self.tasks.lock().unwrap().spawn(work.run(self.stop.clone()))
-    }
-
-    pub(crate) async fn letters(&self) -> Vec<DeadLetter> {
-        list(&self.store, &Filter { limit: 100, ..Filter::default() }).await.unwrap()
-    }
-
-    pub(crate) async fn end(self) {
-        self.stop.cancel();
-        let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap());
-        let done = async { while tasks.join_next().await.is_some() {} };
-        soon("the consumers' end", done).await;
-        self.store.close().await;
-        self.world.end().await;
-        drop(self.database);
-    }
-}
-
-/// A database and roles of a test's own on the PostgreSQL that is there.
-struct PgDatabase {
-    server: String,
-    name: String,
-    names: Names,
-}
-
-impl PgDatabase {
-    async fn make(word: &str) -> Self {
-        let server = given("DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres");
-        let server = server.rsplit_once('/').unwrap().0.to_owned();
-        let (name, prefix) = (format!("bus_{word}"), word.to_owned());
-        let names = Names::new(&prefix, "sample").unwrap();
-        let made = Self { server, name, names };
-        made.psql("postgres", &format!("CREATE DATABASE {}", made.name));
-        let url = format!("{}/{}", made.server, made.name).into();
-        let roles = Roles { prefix, mode: RolesMode::Create, ..Roles::default() };
-        let config = MigrateConfig::Postgres { url, roles };
-        migrate::run::<SampleMigrator>(&config, "sample").await.unwrap();
-        made
-    }
-
-    fn open(&self) -> Database {
-        let (_, host) = self.server.split_once('@').unwrap();
-        let url = |role: &str| format!("postgres://{role}@{host}/{}", self.name).into();
-        Database::Postgres {
-            scoped_url: url(&self.names.scoped()),
-            system_url: url(&self.names.system()),
-            desk_url: url(&self.names.desk()),
-            pools: Pools { scoped: 1, system: 4, desk: 1, ..Pools::default() },
-        }
-    }
-
-    fn psql(&self, database: &str, text: &str) {
-        let url = format!("{}/{database}", self.server);
-        let done = Command::new("psql").args(["-q", &url, "-c", text]).output().unwrap();
-        assert!(done.status.success(), "{text}: {}", String::from_utf8_lossy(&done.stderr));
-    }
-}
-
-impl Drop for PgDatabase {
-    fn drop(&mut self) {
-        self.psql("postgres", &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
-        for role in self.names.logins().into_iter().chain([self.names.owner()]) {
-            self.psql("postgres", &format!("DROP ROLE IF EXISTS {role}"));
-        }
-    }
 }
