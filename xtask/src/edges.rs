@@ -177,9 +177,9 @@ pub(crate) fn check(workspace: &Workspace) -> Findings {
         {
             let to = dependency.name.as_str();
             let dev = dependency.kind.as_deref() == Some("dev") && name != "xtask";
-            // A service's tests migrate its own schema and meet Meta's side as it is: the sandbox.
-            let own_world = SERVICES.contains(&name) && ["migrations", "sandbox"].contains(&to);
-            let for_tests = dev && (to == "testkit" || own_world);
+            // A service's tests meet Meta's side as it is (docs/decisions/0006).
+            let as_meta = SERVICES.contains(&name) && to == "sandbox";
+            let for_tests = dev && (to == "testkit" || as_meta);
             if !edges.to.contains(&to) && !for_tests {
                 findings.push(format!("{name} -> {to}: not an edge of ours ({})", edges.because));
             }
@@ -221,6 +221,14 @@ mod tests {
         assert_eq!(findings("store", "testkit", "\"dev\""), 0);
         assert_eq!(findings("store", "testkit", "null"), 1);
         assert_eq!(findings("switchboard", "testkit", "null"), 1);
+    }
+
+    #[test]
+    fn a_services_tests_may_meet_the_sandbox_and_no_migrations() {
+        assert_eq!(findings("messaging", "sandbox", "\"dev\""), 0);
+        assert_eq!(findings("messaging", "sandbox", "null"), 1);
+        assert_eq!(findings("messaging", "migrations", "\"dev\""), 1);
+        assert_eq!(findings("gateway", "sandbox", "\"dev\""), 1);
     }
 
     #[test]

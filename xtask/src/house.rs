@@ -10,8 +10,6 @@ use std::path::Path;
 
 /// The longest source file; the aim is 400.
 const LINES: usize = 500;
-/// The longest file of a test's own world: servers, builders, stand-ins.
-const SUPPORT_LINES: usize = 1_000;
 /// Files that may be longer, each with its reason.
 const LONGER: [(&str, &str); 0] = [];
 
@@ -115,9 +113,8 @@ fn source(name: &str, text: &str) -> Findings {
         findings.push("does not open with `//!`: what it promises, what it leaves to others, what happens if the process dies".to_owned());
     }
     let lines = text.lines().count();
-    let limit = if name.ends_with("tests/it/support.rs") { SUPPORT_LINES } else { LINES };
-    if lines > limit && !LONGER.iter().any(|(file, _)| *file == name) {
-        findings.push(format!("{lines} lines: more than {limit}; one purpose a file"));
+    if lines > LINES && !LONGER.iter().any(|(file, _)| *file == name) {
+        findings.push(format!("{lines} lines: more than {LINES}; one purpose a file"));
     }
     if text.lines().any(|line| line.trim_start().starts_with("#[ignore")) {
         findings.push("an ignored test: a test that cannot run fails".to_owned());
