@@ -14,9 +14,15 @@ async fn a_migrated_schema_has_no_faults_and_migrating_again_changes_nothing(
     #[case] backend: Backend,
 ) {
     let world = World::on(backend).await;
-    assert_eq!(catalogue_faults(&world.migrate, "sample").await.unwrap(), Vec::<String>::new());
-    store::migrate::run::<Migrator>(&world.migrate, "sample").await.unwrap();
-    assert_eq!(catalogue_faults(&world.migrate, "sample").await.unwrap(), Vec::<String>::new());
+    assert_eq!(
+        catalogue_faults(&world.database.migrate, "sample").await.unwrap(),
+        Vec::<String>::new()
+    );
+    store::migrate::run::<Migrator>(&world.database.migrate, "sample").await.unwrap();
+    assert_eq!(
+        catalogue_faults(&world.database.migrate, "sample").await.unwrap(),
+        Vec::<String>::new()
+    );
 }
 
 #[rstest]
@@ -55,7 +61,7 @@ async fn a_migrated_schema_has_no_faults_and_migrating_again_changes_nothing(
 async fn a_deviation_is_named(#[case] change: &str, #[case] named: &str) {
     let world = World::on(Backend::Postgres).await;
     world.tamper(change).await;
-    let faults = catalogue_faults(&world.migrate, "sample").await.unwrap();
+    let faults = catalogue_faults(&world.database.migrate, "sample").await.unwrap();
     assert!(faults.iter().any(|fault| fault.contains(named)), "{faults:?}");
 }
 
@@ -64,7 +70,7 @@ async fn given_roles_are_checked_and_what_is_missing_is_told_as_sql() {
     use store::migrate::MigrateConfig;
     use store::schema::{Roles, RolesMode};
     let world = World::on(Backend::Postgres).await;
-    let MigrateConfig::Postgres { url, .. } = &world.migrate else { panic!("PostgreSQL") };
+    let MigrateConfig::Postgres { url, .. } = &world.database.migrate else { panic!("PostgreSQL") };
     let roles =
         Roles { prefix: "sbt_none".to_owned(), mode: RolesMode::Existing, ..Roles::default() };
     let config = MigrateConfig::Postgres { url: url.clone(), roles };
@@ -73,7 +79,7 @@ async fn given_roles_are_checked_and_what_is_missing_is_told_as_sql() {
     assert!(text.contains("CREATE ROLE sbt_none_sample LOGIN"), "{text}");
     assert!(text.contains("SET search_path = sample"), "{text}");
     // The installation's own roles are there, so the same mode goes through with them.
-    let MigrateConfig::Postgres { url, roles } = world.migrate.clone() else {
+    let MigrateConfig::Postgres { url, roles } = world.database.migrate.clone() else {
         panic!("PostgreSQL")
     };
     let roles = Roles { mode: RolesMode::Existing, ..roles };

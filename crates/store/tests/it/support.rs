@@ -1,6 +1,5 @@
 //! A migrated store of a sample service on either database, and scopes minted with a test key.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,11 +10,12 @@ use kernel::clock::{ManualClock, SystemClock};
 use kernel::id::{OperatorId, PartnerId, SessionId, TenantId, UserId, WabaId};
 use kernel::ids::{Ids, SystemIds, random_token};
 use kernel::time::Timestamp;
-use sea_orm::{ConnectionTrait, Database as SeaDatabase, DbBackend, Statement};
+use sea_orm::{ConnectionTrait, Database as SeaDatabase};
 use sea_orm_migration::prelude::*;
-use store::migrate::MigrateConfig;
-use store::schema::{Kind, Period, Roles, TenantTable, Waba};
-use store::{Backend, Database, Pools, Store, StoreConfig, Uuid};
+use store::schema::{Kind, Period, TenantTable, Waba};
+use store::{Backend, Database, Store, StoreConfig, Uuid};
+use testkit::TestDatabase;
+pub(crate) use testkit::within;
 
 #[expect(unreachable_pub, reason = "as the derive writes it")]
 pub(crate) mod note {
@@ -219,100 +219,30 @@ pub(crate) const NOW_S: i64 = 1_773_576_000;
 pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) clock: Arc<ManualClock>,
-    pub(crate) migrate: MigrateConfig,
-    config: StoreConfig,
+    pub(crate) database: TestDatabase,
     signer: Signer,
     verifier: Verifier,
-    server: Option<Server>,
-    _folder: tempfile::TempDir,
-}
-
-struct Server {
-    base: String,
-    database: String,
-}
-
-impl Server {
-    fn url(&self, user: Option<&str>, database: &str) -> String {
-        let (scheme, rest) = self.base.split_once("://").unwrap();
-        let (login, place) = rest.rsplit_once('@').unwrap_or(("postgres", rest));
-        let host = place.split('/').next().unwrap();
-        let login = user.map_or(login.to_owned(), |user| format!("{user}:sbt"));
-        format!("{scheme}://{login}@{host}/{database}")
-    }
-
-    async fn run(&self, database: &str, sql: &str) {
-        let db = SeaDatabase::connect(self.url(None, database)).await.unwrap();
-        db.execute_unprepared(sql).await.unwrap();
-        db.close_by_ref().await.unwrap();
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.database);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-                runtime.unwrap().block_on(self.run("postgres", &sql));
-            });
-        });
-    }
-}
-
-fn random() -> String {
-    let mut bytes = [0_u8; 8];
-    SystemIds::default().fill(&mut bytes);
-    format!("{:016x}", u64::from_le_bytes(bytes))
-}
-
-fn passwords() -> std::collections::BTreeMap<String, kernel::secret::SecretString> {
-    let roles = ["sbt_sample", "sbt_sample_sys", "sbt_sample_desk"];
-    roles.iter().map(|role| ((*role).to_owned(), "sbt".into())).collect()
 }
 
 impl World {
     pub(crate) async fn on(backend: Backend) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let (migrate, database, server) = match backend {
-            Backend::Sqlite => {
-                let path = folder.path().join("sample.sqlite");
-                (MigrateConfig::Sqlite { path: path.clone() }, Database::Sqlite { path }, None)
-            }
-            Backend::Postgres => {
-                let base = std::env::var_os("DATABASE_URL")
-                    .and_then(|url| url.into_string().ok())
-                    .unwrap_or_else(|| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());
-                let server = Server { base, database: format!("sbt_store_{}", random()) };
-                server.run("postgres", &format!("CREATE DATABASE {}", server.database)).await;
-                let roles =
-                    Roles { prefix: "sbt".to_owned(), passwords: passwords(), ..Roles::default() };
-                let url = server.url(None, &server.database).into();
-                let of = |role: &str| server.url(Some(role), &server.database).into();
-                let database = Database::Postgres {
-                    scoped_url: of("sbt_sample"),
-                    system_url: of("sbt_sample_sys"),
-                    desk_url: of("sbt_sample_desk"),
-                    pools: Pools { system: 4, ..Pools::default() },
-                };
-                (MigrateConfig::Postgres { url, roles }, database, Some(server))
-            }
-        };
-        store::migrate::run::<Migrator>(&migrate, "sample").await.unwrap();
+        let mut database = TestDatabase::with::<Migrator>("sample", backend).await;
+        if let Database::Postgres { pools, .. } = &mut database.config.database {
+            pools.system = 4;
+        }
         let clock = Arc::new(ManualClock::new(Timestamp::from_seconds(NOW_S)));
-        let config = StoreConfig { service: "sample", database };
         let signer = Signer::from_pkcs8(&Signer::generate().unwrap()).unwrap();
         let keys = Arc::new(Keys::empty());
         keys.replace(&serde_json::json!({ "keys": [signer.jwk()] }).to_string()).unwrap();
         let dead = Arc::new(Dead::new(Arc::new(SystemClock)));
         let verifier = Verifier::new("test", "test", keys, dead, Arc::new(SystemClock));
-        let store = open(&config, &clock).await;
-        Self { store, clock, migrate, config, signer, verifier, server, _folder: folder }
+        let store = open(&database.config, &clock).await;
+        Self { store, clock, database, signer, verifier }
     }
 
     /// Another process's store over the same database.
     pub(crate) async fn another(&self) -> Store {
-        open(&self.config, &self.clock).await
+        open(&self.database.config, &self.clock).await
     }
 
     pub(crate) fn scope(&self, reach: &Reach) -> Scope {
@@ -347,49 +277,33 @@ impl World {
 
     /// One number, read past all walls.
     pub(crate) async fn count(&self, sql: &str) -> i64 {
-        let (url, backend) = match (&self.server, &self.migrate) {
-            (Some(server), _) => (server.url(None, &server.database), DbBackend::Postgres),
-            (None, MigrateConfig::Sqlite { path }) => (sqlite_url(path), DbBackend::Sqlite),
-            (None, MigrateConfig::Postgres { .. }) => panic!("no server"),
-        };
-        let db = SeaDatabase::connect(url).await.unwrap();
-        let sql = if backend == DbBackend::Postgres {
-            format!("SELECT ({sql})::bigint AS n")
-        } else {
-            format!("SELECT ({}) AS n", sql.replace("sample.", ""))
-        };
-        let row = db.query_one_raw(Statement::from_string(backend, sql)).await.unwrap().unwrap();
-        db.close_by_ref().await.unwrap();
-        row.try_get("", "n").unwrap()
+        self.database.count(sql).await
     }
 
     /// Changes the database past all walls (PostgreSQL); `{database}` is its name.
     pub(crate) async fn tamper(&self, sql: &str) {
-        let server = self.server.as_ref().unwrap();
-        server.run(&server.database, &sql.replace("{database}", &server.database)).await;
+        let url = self.database.url();
+        let (_, name) = url.rsplit_once('/').unwrap();
+        let db = SeaDatabase::connect(&url).await.unwrap();
+        db.execute_unprepared(&sql.replace("{database}", name)).await.unwrap();
+        db.close_by_ref().await.unwrap();
     }
 
     /// Changes rows past all walls, on either database.
     pub(crate) async fn change(&self, sql: &str) {
-        if let MigrateConfig::Sqlite { path } = &self.migrate {
-            let db = SeaDatabase::connect(sqlite_url(path)).await.unwrap();
-            db.execute_unprepared(&sql.replace("sample.", "")).await.unwrap();
-            db.close_by_ref().await.unwrap();
-        } else {
-            self.tamper(sql).await;
-        }
+        self.database.change(sql).await;
     }
 
     /// Host and port of the database server.
     pub(crate) fn address(&self) -> String {
-        let url = self.server.as_ref().unwrap().url(None, "x");
+        let url = self.database.url();
         let place = url.rsplit_once('@').unwrap().1;
         place.split('/').next().unwrap().to_owned()
     }
 
     /// A store that reaches the server by another port of this machine.
     pub(crate) async fn through(&self, port: u16) -> Store {
-        let mut config = self.config.clone();
+        let mut config = self.database.config.clone();
         if let Database::Postgres { scoped_url, system_url, desk_url, .. } = &mut config.database {
             for url in [scoped_url, system_url, desk_url] {
                 let text = kernel::secret::ExposeSecret::expose_secret(url);
@@ -398,10 +312,6 @@ impl World {
         }
         open(&config, &self.clock).await
     }
-}
-
-fn sqlite_url(path: &Path) -> String {
-    format!("sqlite://{}?mode=rwc", path.display())
 }
 
 async fn open(config: &StoreConfig, clock: &Arc<ManualClock>) -> Store {
@@ -439,10 +349,4 @@ pub(crate) fn note(tenant: TenantId, waba: WabaId, n: i64) -> note::ActiveModel 
         slug: Set(id.to_string()),
         n: Set(n),
     }
-}
-
-/// Waits, and fails with words when it takes too long.
-pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    let waited = tokio::time::timeout(Duration::from_secs(20), future).await;
-    waited.unwrap_or_else(|_| panic!("waited 20 s for: {what}"))
 }
