@@ -26,6 +26,7 @@ pub mod lease;
 mod metrics;
 pub mod migrate;
 pub mod outbox;
+pub mod page;
 mod partition;
 pub mod poison;
 mod pool;

@@ -4,7 +4,6 @@ pub(crate) mod deed;
 pub(crate) mod history;
 pub(crate) mod import;
 pub(crate) mod number;
-pub(crate) mod page;
 pub(crate) mod profile;
 pub(crate) mod template;
 pub(crate) mod tenant;

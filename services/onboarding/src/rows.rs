@@ -7,7 +7,6 @@ pub(crate) mod imported;
 pub(crate) mod invitation;
 pub(crate) mod keys;
 pub(crate) mod onboarding;
-pub(crate) mod page;
 pub(crate) mod partner;
 pub(crate) mod pin;
 pub(crate) mod portfolio;

@@ -25,6 +25,8 @@ mod leases;
 #[cfg(test)]
 mod outbox;
 #[cfg(test)]
+mod pages;
+#[cfg(test)]
 mod partitions;
 #[cfg(test)]
 mod retries;

@@ -1,44 +1,19 @@
 //! Reads: pages of the tenant and of the desk, single things, batches, histories and snapshots.
 
-use auth::{Reach, Scope};
+use auth::Scope;
 use kernel::{
     id::{NumberId, TemplateId, TenantId},
-    page::{CursorScope, Page, filter_hash, page_size},
+    page::{Order, Page},
 };
 use proto::common::v1 as common;
+use store::page::{Asked, Wish};
 use store::{DeskTx, Error as StoreError, ScopedTx, Shard, SystemTx, Uuid, purpose};
 
 use super::App;
 use crate::{
     error::Error,
-    rows::{
-        history, number,
-        page::{self, Order},
-        template, waba,
-    },
+    rows::{history, number, template, waba},
 };
-
-/// Items of a page: what is meant by 0, and the most.
-const PAGE: u32 = 25;
-const LARGEST_PAGE: u32 = 100;
-
-/// A page that was asked for, its cursor opened.
-pub(crate) struct Asked {
-    pub(crate) size: u32,
-    pub(crate) after: Option<Uuid>,
-    pub(crate) order: Order,
-    hash: [u8; 32],
-    scope: CursorScope,
-}
-
-/// Whose cursors a scope uses.
-fn cursor_scope(scope: &Scope) -> CursorScope {
-    match scope.reach() {
-        Reach::Tenant { tenant, .. } => CursorScope::Tenant(*tenant),
-        Reach::Partner { partner } => CursorScope::Partner(*partner),
-        Reach::Operator { operator } => CursorScope::Operator(*operator),
-    }
-}
 
 impl App {
     /// Opens what a caller sent as a page.
@@ -50,21 +25,16 @@ impl App {
         page: Option<common::Page>,
     ) -> Result<Asked, Error> {
         let page = page.unwrap_or_default();
-        let (hash, scope) = (filter_hash(list, filters), cursor_scope(scope));
-        let after = match page.page_token.as_str() {
-            "" => None,
-            token => Some(self.cursors.decode(&scope, &hash, token)?),
-        };
         let order = match page.order() {
-            common::Order::OldestFirst => Order::Asc,
-            common::Order::Unspecified | common::Order::NewestFirst => Order::Desc,
+            common::Order::OldestFirst => Order::OldestFirst,
+            common::Order::Unspecified | common::Order::NewestFirst => Order::NewestFirst,
         };
-        let size = page_size(page.page_size, PAGE, LARGEST_PAGE);
-        Ok(Asked { size, after, order, hash, scope })
+        let wish = Wish { size: page.page_size, token: &page.page_token, order };
+        Ok(Asked::open(&self.cursors, scope, list, filters, wish)?)
     }
 
     fn cut<T>(&self, asked: &Asked, rows: Vec<T>, id: impl Fn(&T) -> Uuid) -> Page<T> {
-        Page::cut(rows, asked.size, &self.cursors, &asked.scope, &asked.hash, id)
+        asked.cut(&self.cursors, rows, id)
     }
 
     /// Templates that the caller may see.
@@ -78,7 +48,7 @@ impl App {
         let rows = self
             .store
             .read(scope, |tx: ScopedTx| async move {
-                let all = page::at(tx.find::<template::Entity>(), template::Column::Id, wanted);
+                let all = tx.find::<template::Entity>().page(template::Column::Id, wanted);
                 let held = template::held(all, environment);
                 template::narrowed(held, filter).all().await.map_err(Error::Store)
             })
@@ -142,7 +112,7 @@ impl App {
         let rows = self
             .store
             .read(scope, |tx: ScopedTx| async move {
-                let all = page::at(tx.find::<number::Entity>(), number::Column::Id, wanted);
+                let all = tx.find::<number::Entity>().page(number::Column::Id, wanted);
                 let held = number::present(number::held(all, environment));
                 number::of_waba(held, waba).all().await.map_err(Error::Store)
             })
@@ -202,7 +172,7 @@ impl App {
         let rows = self
             .store
             .desk(scope, |tx: DeskTx| async move {
-                let all = page::at(tx.find::<number::Entity>(), number::Column::Id, wanted);
+                let all = tx.find::<number::Entity>().page(number::Column::Id, wanted);
                 let of = number::of_tenant(number::present(all), tenant);
                 of.all().await.map_err(Error::Store)
             })
@@ -242,6 +212,6 @@ async fn entries(
     subject: Uuid,
     asked: &Asked,
 ) -> Result<Vec<history::Model>, Error> {
-    let all = page::at(tx.find::<history::Entity>(), history::Column::Id, asked);
+    let all = tx.find::<history::Entity>().page(history::Column::Id, asked);
     Ok(history::of(all, subject).all().await?)
 }

@@ -13,15 +13,11 @@ use kernel::{
     page::{CursorScope, Cursors, filter_hash},
 };
 use proto::{events::v1::OnboardingChanged, onboarding::v1::Onboarding};
+use store::page::cursor_scope;
 use tonic::Status;
 use uuid::Uuid;
 
-use crate::{
-    app::{App, lists::cursor_scope},
-    error::Error,
-    events,
-    rows::saga::Saga,
-};
+use crate::{app::App, error::Error, events, rows::saga::Saga};
 
 /// How far before its cursor a stream starts.
 const OVERLAP: Duration = Duration::from_secs(5);

@@ -1,11 +1,12 @@
 //! Reads: pages of the desk and of the tenant, and single things.
 
-use auth::{Acting, Environment, Reach, Scope};
+use auth::{Acting, Environment, Scope};
 use kernel::{
     id::{OnboardingId, TenantId, WabaId},
-    page::{CursorScope, Page, filter_hash, page_size},
+    page::{Order, Page},
 };
 use proto::common::v1 as common;
+use store::page::{Asked, Wish};
 use store::{DeskTx, Error as StoreError, ScopedTx, Shard, SystemTx, purpose};
 use uuid::Uuid;
 
@@ -13,35 +14,11 @@ use super::{App, deeds::Desk};
 use crate::{
     error::Error,
     rows::{
-        onboarding,
-        page::{self, Order},
-        partner,
+        onboarding, partner,
         saga::{self, Saga},
         step, tenant, waba,
     },
 };
-
-/// Items of a page: what is meant by 0, and the most.
-const PAGE: u32 = 25;
-const LARGEST_PAGE: u32 = 100;
-
-/// A page that was asked for, its cursor opened.
-pub(crate) struct Asked {
-    pub(crate) size: u32,
-    pub(crate) after: Option<Uuid>,
-    pub(crate) order: Order,
-    hash: [u8; 32],
-    scope: CursorScope,
-}
-
-/// Whose cursors a scope uses.
-pub(crate) fn cursor_scope(scope: &Scope) -> CursorScope {
-    match scope.reach() {
-        Reach::Tenant { tenant, .. } => CursorScope::Tenant(*tenant),
-        Reach::Partner { partner } => CursorScope::Partner(*partner),
-        Reach::Operator { operator } => CursorScope::Operator(*operator),
-    }
-}
 
 impl App {
     /// Opens what a caller sent as a page.
@@ -53,20 +30,16 @@ impl App {
         page: Option<common::Page>,
     ) -> Result<Asked, Error> {
         let page = page.unwrap_or_default();
-        let (hash, scope) = (filter_hash(list, filters), cursor_scope(scope));
-        let after = match page.page_token.as_str() {
-            "" => None,
-            token => Some(self.cursors.decode(&scope, &hash, token)?),
-        };
         let order = match page.order() {
-            common::Order::OldestFirst => Order::Asc,
-            common::Order::Unspecified | common::Order::NewestFirst => Order::Desc,
+            common::Order::OldestFirst => Order::OldestFirst,
+            common::Order::Unspecified | common::Order::NewestFirst => Order::NewestFirst,
         };
-        Ok(Asked { size: page_size(page.page_size, PAGE, LARGEST_PAGE), after, order, hash, scope })
+        let wish = Wish { size: page.page_size, token: &page.page_token, order };
+        Ok(Asked::open(&self.cursors, scope, list, filters, wish)?)
     }
 
     fn cut<T>(&self, asked: &Asked, rows: Vec<T>, id: impl Fn(&T) -> Uuid) -> Page<T> {
-        Page::cut(rows, asked.size, &self.cursors, &asked.scope, &asked.hash, id)
+        asked.cut(&self.cursors, rows, id)
     }
 
     /// Tenants that the desk may see.
@@ -79,7 +52,7 @@ impl App {
         let rows = self
             .store
             .desk(scope, |tx: DeskTx| async move {
-                let all = page::at(tx.find::<tenant::Entity>(), tenant::Column::TenantId, wanted);
+                let all = tx.find::<tenant::Entity>().page(tenant::Column::TenantId, wanted);
                 all.all().await.map_err(Error::Store)
             })
             .await?;
@@ -107,8 +80,7 @@ impl App {
         let rows = self
             .store
             .system_read(purpose::onboarding::DESK, Shard::ONLY, |tx: SystemTx| async move {
-                partner::page(&tx, wanted.after, wanted.order.clone(), u64::from(wanted.size) + 1)
-                    .await
+                partner::page(&tx, wanted).await
             })
             .await
             .map_err(|error: StoreError| error)?;
@@ -142,7 +114,7 @@ impl App {
         let sagas = self
             .store
             .desk(scope, |tx: DeskTx| async move {
-                let all = page::at(tx.find::<onboarding::Entity>(), onboarding::Column::Id, wanted);
+                let all = tx.find::<onboarding::Entity>().page(onboarding::Column::Id, wanted);
                 let rows = onboarding::of_tenant(all, tenant).all().await?;
                 Ok::<_, Error>(desk_sagas(&tx, rows).await?)
             })
@@ -201,10 +173,11 @@ impl App {
         let sagas = self
             .store
             .read(scope, |tx: ScopedTx| async move {
-                let rows =
-                    page::at(tx.find::<onboarding::Entity>(), onboarding::Column::Id, wanted)
-                        .all()
-                        .await?;
+                let rows = tx
+                    .find::<onboarding::Entity>()
+                    .page(onboarding::Column::Id, wanted)
+                    .all()
+                    .await?;
                 let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
                 let steps = saga::steps_of(&tx, &ids).await?;
                 Ok::<_, Error>(saga::join(rows, steps))
@@ -228,7 +201,7 @@ impl App {
         let rows = self
             .store
             .read(scope, |tx: ScopedTx| async move {
-                let all = page::at(tx.find::<waba::Entity>(), waba::Column::WabaId, wanted);
+                let all = tx.find::<waba::Entity>().page(waba::Column::WabaId, wanted);
                 waba::held(all, environment).all().await.map_err(Error::Store)
             })
             .await?;
@@ -268,7 +241,7 @@ impl App {
         let rows = self
             .store
             .desk(scope, |tx: DeskTx| async move {
-                let all = page::at(tx.find::<waba::Entity>(), waba::Column::WabaId, wanted);
+                let all = tx.find::<waba::Entity>().page(waba::Column::WabaId, wanted);
                 waba::of_tenant(waba::held(all, Environment::Any), tenant)
                     .all()
                     .await
@@ -312,7 +285,7 @@ impl App {
     ) -> Result<Vec<partner::Model>, StoreError> {
         self.store
             .system_read(purpose::onboarding::SNAPSHOT, Shard::ONLY, |tx: SystemTx| async move {
-                partner::page(&tx, after, Order::Asc, limit).await
+                partner::after(&tx, after, limit).await
             })
             .await
     }

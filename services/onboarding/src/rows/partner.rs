@@ -2,6 +2,7 @@
 
 use sea_orm::Order;
 use sea_orm::entity::prelude::*;
+use store::page::Asked;
 use store::{Error, SystemTx};
 
 /// One row.
@@ -35,18 +36,21 @@ pub(crate) async fn insert(tx: &SystemTx, row: Model) -> Result<(), Error> {
     tx.insert(super::whole::<_, ActiveModel>(row)).await
 }
 
-/// Partners after an id in either order.
-pub(crate) async fn page(
+/// A page of partners.
+pub(crate) async fn page(tx: &SystemTx, asked: &Asked) -> Result<Vec<Model>, Error> {
+    tx.find::<Entity>().page(Column::Id, asked).all().await
+}
+
+/// Partners after an id, for a snapshot.
+pub(crate) async fn after(
     tx: &SystemTx,
     after: Option<Uuid>,
-    order: Order,
     limit: u64,
 ) -> Result<Vec<Model>, Error> {
     let all = tx.find::<Entity>();
-    let rest = match (after, &order) {
-        (Some(id), Order::Desc) => all.filter(Column::Id.lt(id)),
-        (Some(id), _) => all.filter(Column::Id.gt(id)),
-        (None, _) => all,
+    let rest = match after {
+        Some(id) => all.filter(Column::Id.gt(id)),
+        None => all,
     };
-    rest.order_by(Column::Id, order).limit(limit).all().await
+    rest.order_by(Column::Id, Order::Asc).limit(limit).all().await
 }
