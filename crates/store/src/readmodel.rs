@@ -63,6 +63,28 @@ pub async fn advance(store: &Store, name: &str, progress: &Progress) -> Result<(
         .await
 }
 
+/// Takes an owner's snapshot until it has no more. `take` fetches the page behind an id, keeps its rows and answers its
+/// last id, or `None` for an empty page, which is the end. A page that was kept but not written down is taken again.
+pub async fn fill<F, E>(
+    store: &Store,
+    name: &str,
+    mut take: impl FnMut(Option<Uuid>) -> F,
+) -> Result<(), E>
+where
+    F: Future<Output = Result<Option<Uuid>, E>>,
+    E: From<Error>,
+{
+    let none = Progress { after: None, complete: false, differences: 0 };
+    let mut stands = progress(store, name).await?.unwrap_or(none);
+    while !stands.complete {
+        let last = take(stands.after).await?;
+        stands.complete = last.is_none();
+        stands.after = last.or(stands.after);
+        advance(store, name, &stands).await?;
+    }
+    Ok(())
+}
+
 /// Forgets the progress, so that the model is filled anew.
 pub async fn restart(store: &Store, name: &str) -> Result<(), Error> {
     store

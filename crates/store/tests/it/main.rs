@@ -29,6 +29,8 @@ mod pages;
 #[cfg(test)]
 mod partitions;
 #[cfg(test)]
+mod readmodels;
+#[cfg(test)]
 mod retries;
 #[cfg(test)]
 mod scoping;

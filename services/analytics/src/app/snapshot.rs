@@ -10,9 +10,8 @@ use net::health::Readiness;
 use proto::onboarding::v1::{
     SnapshotTenantsRequest, SnapshotWabasRequest, snapshot_service_client::SnapshotServiceClient,
 };
-use server::Peers;
-use store::readmodel::{self, Progress};
-use store::{Error, Shard, purpose};
+use server::{PeerChannel, Peers};
+use store::{Error, Shard, purpose, readmodel};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use uuid::Uuid;
@@ -34,6 +33,11 @@ const PART: &str = "analytics.readmodel";
 /// Pauses between tries, growing between these two.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
+/// Onboarding, asked for all that it holds.
+type Owner = SnapshotServiceClient<PeerChannel>;
+/// The last id of a page; none of an empty one.
+type Last = Option<Uuid>;
 
 /// Why a snapshot could not be taken; it is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +78,7 @@ impl App {
     }
 
     async fn fill(&self, peers: &Peers, bus: &dyn Bus) -> Result<(), SnapshotError> {
-        if self.progress(TENANTS).await?.complete && self.progress(WABAS).await?.complete {
+        if self.complete(TENANTS).await? && self.complete(WABAS).await? {
             return Ok(());
         }
         let consumer = ReadModel(self.clone());
@@ -85,55 +89,43 @@ impl App {
             prefetch: 1,
         };
         bus.subscribe(group).await?.close().await;
-        let mut owner = SnapshotServiceClient::new(peers.as_service(auth::Service::Onboarding));
-        let mut progress = self.progress(TENANTS).await?;
-        while !progress.complete {
-            let after_id = progress.after.map(|id| TenantId::from_uuid(id).to_string());
-            let after_id = after_id.unwrap_or_default();
-            let request = SnapshotTenantsRequest { after_id, limit: PAGE };
-            let page = owner.snapshot_tenants(request).await?.into_inner().items;
-            let last = page.last().map(|last| last.id.parse::<TenantId>()).transpose();
-            let last = last.map_err(|error| SnapshotError::Row(error.to_string()))?;
-            let rows = page.into_iter().map(read_model::tenant).collect();
-            progress = self.keep_page(TENANTS, rows, last.map(|id| id.uuid()), progress).await?;
-        }
-        let mut progress = self.progress(WABAS).await?;
-        while !progress.complete {
-            let after_id = progress.after.map(|id| WabaId::from_uuid(id).to_string());
-            let after_id = after_id.unwrap_or_default();
-            let request = SnapshotWabasRequest { after_id, limit: PAGE };
-            let page = owner.snapshot_wabas(request).await?.into_inner().items;
-            let last = page.last().map(|last| last.id.parse::<WabaId>()).transpose();
-            let last = last.map_err(|error| SnapshotError::Row(error.to_string()))?;
-            let rows = page.into_iter().map(read_model::waba).collect();
-            progress = self.keep_page(WABAS, rows, last.map(|id| id.uuid()), progress).await?;
-        }
-        Ok(())
+        let owner = SnapshotServiceClient::new(peers.as_service(auth::Service::Onboarding));
+        readmodel::fill(&self.store, TENANTS, |after| self.tenants(owner.clone(), after)).await?;
+        readmodel::fill(&self.store, WABAS, |after| self.wabas(owner.clone(), after)).await
     }
 
-    async fn progress(&self, model: &str) -> Result<Progress, SnapshotError> {
-        let none = Progress { after: None, complete: false, differences: 0 };
-        Ok(readmodel::progress(&self.store, model).await?.unwrap_or(none))
+    async fn complete(&self, model: &str) -> Result<bool, Error> {
+        let progress = readmodel::progress(&self.store, model).await?;
+        Ok(progress.is_some_and(|progress| progress.complete))
     }
 
-    /// Keeps a page and says how far that is; an empty page is the end.
-    async fn keep_page(
-        &self,
-        model: &str,
-        rows: Result<Vec<Row>, String>,
-        last: Option<Uuid>,
-        before: Progress,
-    ) -> Result<Progress, SnapshotError> {
+    async fn tenants(&self, mut owner: Owner, after: Option<Uuid>) -> Result<Last, SnapshotError> {
+        let after_id = after.map(|id| TenantId::from_uuid(id).to_string()).unwrap_or_default();
+        let request = SnapshotTenantsRequest { after_id, limit: PAGE };
+        let page = owner.snapshot_tenants(request).await?.into_inner().items;
+        let last = page.last().map(|last| last.id.parse::<TenantId>()).transpose();
+        let last = last.map_err(|error| SnapshotError::Row(error.to_string()))?;
+        self.keep_page(page.into_iter().map(read_model::tenant).collect()).await?;
+        Ok(last.map(|id| id.uuid()))
+    }
+
+    async fn wabas(&self, mut owner: Owner, after: Option<Uuid>) -> Result<Last, SnapshotError> {
+        let after_id = after.map(|id| WabaId::from_uuid(id).to_string()).unwrap_or_default();
+        let request = SnapshotWabasRequest { after_id, limit: PAGE };
+        let page = owner.snapshot_wabas(request).await?.into_inner().items;
+        let last = page.last().map(|last| last.id.parse::<WabaId>()).transpose();
+        let last = last.map_err(|error| SnapshotError::Row(error.to_string()))?;
+        self.keep_page(page.into_iter().map(read_model::waba).collect()).await?;
+        Ok(last.map(|id| id.uuid()))
+    }
+
+    async fn keep_page(&self, rows: Result<Vec<Row>, String>) -> Result<(), SnapshotError> {
         let rows = &rows.map_err(SnapshotError::Row)?;
         self.store
             .system(purpose::analytics::READ_MODEL, Shard::ONLY, |tx| async move {
                 read_model::keep(&tx, rows).await
             })
             .await
-            .map_err(SnapshotError::Store)?;
-        let progress =
-            Progress { after: last.or(before.after), complete: last.is_none(), ..before };
-        readmodel::advance(&self.store, model, &progress).await?;
-        Ok(progress)
+            .map_err(SnapshotError::Store)
     }
 }

@@ -76,26 +76,27 @@ impl App {
             prefetch: 1,
         };
         bus.subscribe(spec).await?.close().await;
-        let mut owner = SnapshotServiceClient::new(peers.as_service("onboarding"));
+        let owner = SnapshotServiceClient::new(peers.as_service("onboarding"));
         for list in [List::Tenants, List::Wabas] {
-            let known = readmodel::progress(&self.store, list.name()).await?;
-            let mut progress = known.unwrap_or(readmodel::Progress {
-                after: None,
-                complete: false,
-                differences: 0,
-            });
-            while !progress.complete {
-                let rows = page(&mut owner, list, progress.after).await?;
-                match rows.last() {
-                    None => progress.complete = true,
-                    Some(Row::Tenant(last)) => progress.after = Some(last.tenant_id),
-                    Some(Row::Waba(last)) => progress.after = Some(last.waba_id),
-                }
-                self.keep_page(&rows).await?;
-                readmodel::advance(&self.store, list.name(), &progress).await?;
-            }
+            let take = |after| self.take(owner.clone(), list, after);
+            readmodel::fill(&self.store, list.name(), take).await?;
         }
         Ok(())
+    }
+
+    /// Keeps the page behind an id and answers its last one.
+    async fn take(
+        &self,
+        owner: SnapshotServiceClient<PeerChannel>,
+        list: List,
+        after: Option<Uuid>,
+    ) -> Result<Option<Uuid>, FillError> {
+        let rows = page(owner, list, after).await?;
+        self.keep_page(&rows).await?;
+        Ok(rows.last().map(|row| match row {
+            Row::Tenant(last) => last.tenant_id,
+            Row::Waba(last) => last.waba_id,
+        }))
     }
 
     async fn keep_page(&self, rows: &[Row]) -> Result<(), Error> {
@@ -110,7 +111,7 @@ impl App {
 }
 
 async fn page(
-    owner: &mut SnapshotServiceClient<PeerChannel>,
+    mut owner: SnapshotServiceClient<PeerChannel>,
     list: List,
     after: Option<Uuid>,
 ) -> Result<Vec<Row>, FillError> {

@@ -14,8 +14,7 @@ use proto::{
     },
 };
 use server::Peers;
-use store::readmodel::{self, Progress};
-use store::{Error, Shard, Uuid, purpose};
+use store::{Error, Shard, Uuid, purpose, readmodel};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
@@ -32,6 +31,9 @@ const NUMBERS: &str = "number";
 /// Pauses between tries, growing between these two.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
+/// The last id of a page; none of an empty one.
+type Last = Option<Uuid>;
 
 /// Why a snapshot could not be taken; it is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +68,7 @@ impl App {
     }
 
     async fn fill(&self, peers: &Peers, bus: &dyn Bus) -> Result<(), SnapshotError> {
-        if self.progress(WABAS).await?.complete && self.progress(NUMBERS).await?.complete {
+        if self.complete(WABAS).await? && self.complete(NUMBERS).await? {
             return Ok(());
         }
         let consumer = ReadModel(self.clone());
@@ -77,55 +79,38 @@ impl App {
             prefetch: 1,
         };
         bus.subscribe(group).await?.close().await;
-        self.fill_wabas(peers).await?;
-        self.fill_numbers(peers).await
+        readmodel::fill(&self.store, WABAS, |after| self.wabas(peers, after)).await?;
+        readmodel::fill(&self.store, NUMBERS, |after| self.numbers(peers, after)).await
     }
 
-    async fn fill_wabas(&self, peers: &Peers) -> Result<(), SnapshotError> {
+    async fn complete(&self, model: &str) -> Result<bool, Error> {
+        let progress = readmodel::progress(&self.store, model).await?;
+        Ok(progress.is_some_and(|progress| progress.complete))
+    }
+
+    async fn wabas(&self, peers: &Peers, after: Option<Uuid>) -> Result<Last, SnapshotError> {
         let mut owner = OnboardingClient::new(peers.as_service(auth::Service::Onboarding));
-        let mut progress = self.progress(WABAS).await?;
-        while !progress.complete {
-            let after_id = progress.after.map(|id| WabaId::from_uuid(id).to_string());
-            let after_id = after_id.unwrap_or_default();
-            let request = SnapshotWabasRequest { after_id, limit: PAGE };
-            let page = owner.snapshot_wabas(request).await?.into_inner().items;
-            let last = page.last().map(|last| last.id.parse::<WabaId>()).transpose();
-            let last = last.map_err(|error| SnapshotError::Row(error.to_string()))?;
-            let rows = page.into_iter().map(read_model::of_waba).collect();
-            progress = self.keep_page(WABAS, rows, last.map(|id| id.uuid()), progress).await?;
-        }
-        Ok(())
+        let after_id = after.map(|id| WabaId::from_uuid(id).to_string()).unwrap_or_default();
+        let request = SnapshotWabasRequest { after_id, limit: PAGE };
+        let page = owner.snapshot_wabas(request).await?.into_inner().items;
+        let last = page.last().map(|last| last.id.parse::<WabaId>()).transpose();
+        let last = last.map_err(|error| SnapshotError::Row(error.to_string()))?;
+        self.keep_page(page.into_iter().map(read_model::of_waba).collect()).await?;
+        Ok(last.map(|id| id.uuid()))
     }
 
-    async fn fill_numbers(&self, peers: &Peers) -> Result<(), SnapshotError> {
+    async fn numbers(&self, peers: &Peers, after: Option<Uuid>) -> Result<Last, SnapshotError> {
         let mut owner = AssetsClient::new(peers.as_service(auth::Service::Assets));
-        let mut progress = self.progress(NUMBERS).await?;
-        while !progress.complete {
-            let after_id = progress.after.map(|id| NumberId::from_uuid(id).to_string());
-            let after_id = after_id.unwrap_or_default();
-            let request = SnapshotNumbersRequest { after_id, limit: PAGE };
-            let page = owner.snapshot_numbers(request).await?.into_inner().items;
-            let last = page.last().map(|last| last.id.parse::<NumberId>()).transpose();
-            let last = last.map_err(|error| SnapshotError::Row(error.to_string()))?;
-            let rows = page.into_iter().map(read_model::of_number).collect();
-            progress = self.keep_page(NUMBERS, rows, last.map(|id| id.uuid()), progress).await?;
-        }
-        Ok(())
+        let after_id = after.map(|id| NumberId::from_uuid(id).to_string()).unwrap_or_default();
+        let request = SnapshotNumbersRequest { after_id, limit: PAGE };
+        let page = owner.snapshot_numbers(request).await?.into_inner().items;
+        let last = page.last().map(|last| last.id.parse::<NumberId>()).transpose();
+        let last = last.map_err(|error| SnapshotError::Row(error.to_string()))?;
+        self.keep_page(page.into_iter().map(read_model::of_number).collect()).await?;
+        Ok(last.map(|id| id.uuid()))
     }
 
-    async fn progress(&self, model: &str) -> Result<Progress, SnapshotError> {
-        let none = Progress { after: None, complete: false, differences: 0 };
-        Ok(readmodel::progress(&self.store, model).await?.unwrap_or(none))
-    }
-
-    /// Keeps a page and says how far that is; an empty page is the end.
-    async fn keep_page(
-        &self,
-        model: &str,
-        rows: Result<Vec<Row>, String>,
-        last: Option<Uuid>,
-        before: Progress,
-    ) -> Result<Progress, SnapshotError> {
+    async fn keep_page(&self, rows: Result<Vec<Row>, String>) -> Result<(), SnapshotError> {
         let rows = &rows.map_err(SnapshotError::Row)?;
         self.store
             .system(purpose::webhooks::READ_MODEL, Shard::ONLY, |tx| async move {
@@ -134,9 +119,6 @@ impl App {
             .await
             .map_err(SnapshotError::Store)?;
         self.known.notify_one();
-        let progress =
-            Progress { after: last.or(before.after), complete: last.is_none(), ..before };
-        readmodel::advance(&self.store, model, &progress).await?;
-        Ok(progress)
+        Ok(())
     }
 }
