@@ -1,5 +1,6 @@
 //! A read model is filled page by page to the end, and goes on behind the last page that was kept.
 
+use std::future::{Ready, ready};
 use std::sync::Mutex;
 
 use rstest::rstest;
@@ -19,13 +20,13 @@ impl Owner {
         Self { away_behind: id.map(Uuid::from_u128), asked: Mutex::default() }
     }
 
-    async fn page(&self, after: Option<Uuid>) -> Result<Option<Uuid>, Error> {
+    fn page(&self, after: Option<Uuid>) -> Ready<Result<Option<Uuid>, Error>> {
         self.asked.lock().unwrap().push(after);
         if after.is_some() && after == self.away_behind {
-            return Err(Error::internal("away"));
+            return ready(Err(Error::internal("away")));
         }
         let next = after.map_or(1, |after| after.as_u128() + 1);
-        Ok((next <= 3).then(|| Uuid::from_u128(next)))
+        ready(Ok((next <= 3).then(|| Uuid::from_u128(next))))
     }
 
     fn asked(&self) -> Vec<u128> {
