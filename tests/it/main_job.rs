@@ -1,5 +1,7 @@
 //! The main job on the embedded wiring, and each place where it must be seen to break.
 
+use std::{os::unix::fs::PermissionsExt as _, path::Path};
+
 use serde_json::{Value, json};
 
 use super::support::{Dev, process::run, text};
@@ -35,6 +37,30 @@ async fn second_start_finds_what_the_first_one_made() {
         Some(2),
         "{tenants}"
     );
+}
+
+/// SUP-6: databases, their journals, keys and dev.json.
+#[tokio::test]
+async fn files_of_the_data_folder_are_their_owners_alone() {
+    let dev = Dev::start().await;
+    let mode = |path: &Path| path.metadata().expect("metadata").permissions().mode() & 0o777;
+    let dev_json = dev.path();
+    let folder = dev_json.parent().expect("the data folder");
+    assert_eq!(mode(folder), 0o700);
+    let (mut folders, mut files) = (vec![folder.to_path_buf()], 0);
+    while let Some(folder) = folders.pop() {
+        for entry in folder.read_dir().expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            if path.is_dir() {
+                folders.push(path);
+            } else if name != "lock" && name != "log" {
+                assert_eq!(mode(&path), 0o600, "{name}");
+                files += 1;
+            }
+        }
+    }
+    assert!(files > 10, "{files}");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use sea_orm_migration::{MigratorTrait, SchemaManager};
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 
 use crate::error::{Error, classify};
-use crate::pool::Connection;
+use crate::pool::{Connection, own_file};
 use crate::schema::{Names, Roles, on_database, prepare, refresh_system_policies};
 
 /// Where migrations run.
@@ -60,6 +60,7 @@ pub async fn run<M: MigratorTrait>(config: &MigrateConfig, service: &str) -> Res
 }
 
 async fn sqlite(path: PathBuf) -> Result<Connection, Error> {
+    own_file(&path)?;
     let mut options = ConnectOptions::new("sqlite::memory:");
     options
         .sqlx_logging(false)

@@ -7,6 +7,7 @@
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -206,8 +207,17 @@ async fn postgres(
     Ok(Pool::new(connect(options).await?, size, wait))
 }
 
+/// Makes the file where it is not there, and makes it ours alone (SUP-6). SQLite gives its journals the same mode.
+pub(crate) fn own_file(path: &Path) -> Result<(), Error> {
+    let made = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+    made.and_then(|file| file.set_permissions(std::fs::Permissions::from_mode(0o600))).map_err(
+        |error| Error::internal(format!("the database file cannot be made or owned: {error}")),
+    )
+}
+
 async fn sqlite(path: &Path) -> Result<PoolSet, Error> {
     let wait = Duration::from_secs(5);
+    own_file(path)?;
     // The writer first: it makes the file and turns it to WAL, which a reader may not.
     let writer = sqlite_pool(path, 1, wait, false).await?;
     let reader = sqlite_pool(path, READERS, wait, true).await?;

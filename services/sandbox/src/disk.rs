@@ -9,6 +9,7 @@
 pub(crate) mod read;
 pub(crate) mod write;
 
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -119,6 +120,12 @@ pub(crate) struct WebhookRow {
     pub(crate) hold_ms: u64,
 }
 
+/// Makes the file where it is not there, and makes it ours alone: it holds tokens. SQLite gives its journals the same mode.
+fn own_file(path: &Path) -> std::io::Result<()> {
+    let file = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    file.set_permissions(std::fs::Permissions::from_mode(0o600))
+}
+
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
@@ -133,6 +140,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
 pub(crate) async fn open(data: &Path) -> Result<(SqliteConnection, SqlitePool), Error> {
     let failed = |doing| move |source| Error::Disk { doing, source };
     let path = data.join("sandbox.sqlite");
+    own_file(&path).map_err(|source| Error::Data { path: path.clone(), source })?;
     let mut writer = SqliteConnection::connect_with(&options(&path))
         .await
         .map_err(failed("opening it for writing"))?;
