@@ -13,8 +13,9 @@ use super::{
 };
 use crate::support::{Api, Dev, SandboxProcess, process::variable, until};
 
-/// Messages of a run.
+/// Messages of a run, and at least so many between two kills: fewer are claimed and posted at once, and no kill meets one that waits.
 const MESSAGES: usize = 600;
+const BETWEEN_KILLS: usize = 100;
 /// Customers who write between two kills.
 const CUSTOMERS: usize = 6;
 /// Past every deadline: an accepted message without a word of Meta's is given up after 30 days.
@@ -32,7 +33,8 @@ struct Met {
 async fn nothing_is_lost_or_doubled_by_kills_under_load() {
     let kills = number("SWITCHBOARD_FAULT_KILLS", 6);
     let seed = number("SWITCHBOARD_FAULT_SEED", 20_261_123) as u64;
-    println!("seed {seed}, {kills} kills, {MESSAGES} messages");
+    let messages = MESSAGES.max(BETWEEN_KILLS * kills);
+    println!("seed {seed}, {kills} kills, {messages} messages");
     let mut random = StdRng::seed_from_u64(seed);
     let sandbox = SandboxProcess::start().await;
     let mut dev = Dev::with(Some(&sandbox), &[]).await;
@@ -48,7 +50,7 @@ async fn nothing_is_lost_or_doubled_by_kills_under_load() {
     let mut met = Vec::new();
     let mut inbound = Vec::new();
     for kill in 0..kills {
-        let (from, to) = (MESSAGES * kill / kills, MESSAGES * (kill + 1) / kills);
+        let (from, to) = (messages * kill / kills, messages * (kill + 1) / kills);
         let before = told.count();
         load::send(&api, &told, seed, from, to, &mut tasks);
         inbound.extend(load::customers_write(&api, kill * CUSTOMERS, CUSTOMERS).await);
