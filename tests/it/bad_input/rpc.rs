@@ -33,9 +33,8 @@ async fn a_caller_of_nobody_is_answered_by_no_service() {
     let mut cases = Cases::of("gRPC callers");
     let channels = Channels::new(&house.dev.json);
     let services = crate::isolation::world::services(&house.dev);
-    let user = exchange(&house).await;
-    let jwks: Value =
-        house.get("/.well-known/jwks.json").send().await.expect("keys").json().await.expect("JSON");
+    let user = house.api.exchange(house.api.key(0)).await;
+    let jwks = house.api.jwks().await;
     let forged_users = forge::forgeries(&user, &jwks).expect("forgeries");
     for method in METHODS {
         let callee = method.split('.').next().expect("a service");
@@ -95,7 +94,7 @@ async fn a_message_that_is_none_is_an_argument_that_is_wrong() {
     let mut cases = Cases::of("gRPC messages");
     let channels = Channels::new(&house.dev.json);
     let services = crate::isolation::world::services(&house.dev);
-    let user = exchange(&house).await;
+    let user = house.api.exchange(house.api.key(0)).await;
     for method in METHODS {
         let callee = method.split('.').next().expect("a service");
         let service = services.token("gateway", callee).await.expect("a token");
@@ -139,7 +138,7 @@ async fn wires(house: &House, cases: &mut Cases) {
         .token("gateway", "messaging")
         .await
         .expect("a token");
-    let user = exchange(house).await;
+    let user = house.api.exchange(house.api.key(0)).await;
     let list = "/switchboard.messaging.v1.MessageService/ListMessages";
     for (case, path, kind, frame, status) in [
         (
@@ -186,20 +185,6 @@ async fn wires(house: &House, cases: &mut Cases) {
     let mut answer = Vec::new();
     let end = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
     cases.hold("HTTP/1.1 ends", end.is_ok(), &answer);
-}
-
-async fn exchange(house: &House) -> String {
-    let form = [("grant_type", "client_credentials"), ("client_secret", house.api.key(0))];
-    let answer: Value = house
-        .post("/oauth/token")
-        .form(&form)
-        .send()
-        .await
-        .expect("a token")
-        .json()
-        .await
-        .expect("JSON");
-    text(&answer, "/access_token").to_owned()
 }
 
 /// Calls a method by its name, such as `messaging.ListMessages`, with whatever bytes.

@@ -87,9 +87,8 @@ async fn sockets_close_with_a_word() {
             &closed,
         );
     }
-    let genuine = text(&exchange(&house).await, "/access_token").to_owned();
-    let jwks: Value =
-        house.get("/.well-known/jwks.json").send().await.expect("keys").json().await.expect("JSON");
+    let genuine = house.api.exchange(house.api.key(0)).await;
+    let jwks = house.api.jwks().await;
     for forged in forge::forgeries(&genuine, &jwks).expect("forgeries") {
         let begin = json!({"type": "connection_init", "payload": {"authorization": format!("Bearer {}", forged.token)}});
         let closed = closed(&house, &[say(&begin.to_string())]).await;
@@ -171,19 +170,6 @@ async fn operations(house: &House, cases: &mut Cases, begin: &str) {
         };
         cases.hold(case, refused, &heard);
     }
-}
-
-async fn exchange(house: &House) -> Value {
-    let form = [("grant_type", "client_credentials"), ("client_secret", house.api.key(0))];
-    house
-        .post("/oauth/token")
-        .form(&form)
-        .send()
-        .await
-        .expect("a token")
-        .json()
-        .await
-        .expect("JSON")
 }
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;

@@ -8,7 +8,7 @@ use tonic::Code;
 
 use super::{
     answer::{Cases, Told},
-    house::House,
+    house::{A_SIGN_IN, House},
     rpc::{call, refused},
 };
 use crate::support::{
@@ -22,23 +22,12 @@ const QUERY: &str = "{ viewer { environment } }";
 async fn a_token_of_nobody_opens_nothing() {
     let house = House::start().await;
     let mut cases = Cases::of("bearer tokens");
-    let form = [("grant_type", "client_credentials"), ("client_secret", house.api.key(0))];
-    let genuine: Value = house
-        .post("/oauth/token")
-        .form(&form)
-        .send()
-        .await
-        .expect("a token")
-        .json()
-        .await
-        .expect("JSON");
-    let genuine = text(&genuine, "/access_token");
-    let control = house.post("/graphql").bearer_auth(genuine).json(&json!({"query": QUERY}));
+    let genuine = house.api.exchange(house.api.key(0)).await;
+    let control = house.post("/graphql").bearer_auth(&genuine).json(&json!({"query": QUERY}));
     let control = Told::of(control).await;
     cases.hold("the genuine one", control.text.contains("SANDBOX"), &control);
-    let jwks: Value =
-        house.get("/.well-known/jwks.json").send().await.expect("keys").json().await.expect("JSON");
-    for forged in forge::forgeries(genuine, &jwks).expect("forgeries") {
+    let jwks = house.api.jwks().await;
+    for forged in forge::forgeries(&genuine, &jwks).expect("forgeries") {
         let asked =
             house.post("/graphql").bearer_auth(&forged.token).json(&json!({"query": QUERY}));
         let told = Told::of(asked).await;
@@ -96,13 +85,7 @@ async fn a_token_of_nobody_opens_nothing() {
     );
     cases.finish();
     // The sign-in of this very test.
-    house
-        .stays_as_it_was(&[
-            ("identity.session", 1),
-            ("identity.refresh_token", 1),
-            ("identity.audit", 1),
-        ])
-        .await;
+    house.stays_as_it_was(&A_SIGN_IN).await;
 }
 
 #[tokio::test]

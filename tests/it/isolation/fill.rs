@@ -82,6 +82,11 @@ pub(crate) fn fill(callee: &str, operation: &str, field: &str) -> Option<Fill> {
         ("SkipStep", "step") => Is(json!("STEP_ASSETS_IMPORTED")),
         ("onboardingSkipStep", "step") => Is(json!("ASSETS_IMPORTED")),
         ("SetConsent", "category") => Is(json!("marketing")),
+        ("SetConsent", "wish") => Is(json!("WISH_OPTED_OUT")),
+        ("consentSet", "wish") => Is(json!("OPTED_OUT")),
+        ("CreateContact" | "contactCreate", "to") => Is(json!("+351912000345")),
+        ("UpdateOwnTenant" | "tenantUpdate", "require_opt_in") => Is(json!([])),
+        ("SetTenantQuota" | "tenantQuotaSet", "messages_per_day") => Leave,
         ("consentSet", "category") => Is(json!("MARKETING")),
         // Whoever takes it may be a key: a bot is anybody's to name.
         ("PassConversation" | "conversationPass", "holder_kind") => Is(json!("agent")),

@@ -79,8 +79,8 @@ impl World {
     }
 
     async fn furnish(&mut self) {
-        let owner = self.demo_owner(0).await;
-        let stranger = self.demo_owner(1).await;
+        let owner = self.dev.demo_owner(0).await;
+        let stranger = self.dev.demo_owner(1).await;
         let operator = self.operator.token.clone();
         let seat = self.demo_seat(0, &owner).await;
         let strange = self.demo_seat(1, &stranger).await;
@@ -111,12 +111,13 @@ impl World {
         let bare = self.key(&owner, json!({"permissions": ["billing.read"]})).await.1;
         self.owner = Caller::person("owner", &owner).owning(&victim);
         let attackers = [
-            Caller::key("stranger's key", &stranger_key, &self.exchange(&stranger_key).await)
+            Caller::key("stranger's key", &stranger_key, &self.api.exchange(&stranger_key).await)
                 .owning(&stranger_things),
             Caller::person("stranger's owner", &stranger).owning(&stranger_things),
-            Caller::key("key of WABA 2", &limited, &self.exchange(&limited).await).owning(&sibling),
+            Caller::key("key of WABA 2", &limited, &self.api.exchange(&limited).await)
+                .owning(&sibling),
             Caller::person("partner", &reseller).owning(&resold),
-            Caller::key("key without permission", &bare, &self.exchange(&bare).await)
+            Caller::key("key without permission", &bare, &self.api.exchange(&bare).await)
                 .owning(&victim)
                 .blind(),
             Caller::person("operator", &operator).owning(&victim),

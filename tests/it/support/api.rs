@@ -58,6 +58,20 @@ impl Api {
         text(&answer, "/access_token").to_owned()
     }
 
+    /// The access token that an API key is exchanged for.
+    pub(crate) async fn exchange(&self, key: &str) -> String {
+        let form = [("grant_type", "client_credentials"), ("client_secret", key)];
+        let url = format!("{}/oauth/token", self.gateway());
+        let answer = self.http.post(url).form(&form).send().await.expect("the gateway answers");
+        text(&answer.json().await.expect("JSON"), "/access_token").to_owned()
+    }
+
+    /// The published keys.
+    pub(crate) async fn jwks(&self) -> Value {
+        let url = format!("{}/.well-known/jwks.json", self.gateway());
+        self.http.get(url).send().await.expect("keys").json().await.expect("JSON")
+    }
+
     /// Runs a GraphQL operation; transport errors are errors, whatever the gateway says is the answer.
     pub(crate) async fn try_graphql(
         &self,

@@ -166,6 +166,15 @@ impl Dev {
         dev
     }
 
+    /// The access token of a demo tenant's owner.
+    pub(crate) async fn demo_owner(&self, tenant: usize) -> String {
+        let api = self.api();
+        let slug = api.of_tenant(tenant, "/name").to_lowercase().replace(' ', "-");
+        let password = self.data().join("keys").join(format!("{slug}_password"));
+        let password = std::fs::read_to_string(password).expect("the demo owner's password");
+        api.sign_in(&format!("owner@{slug}.test"), password.trim()).await
+    }
+
     /// Starts it again on the same folder, and waits until it is ready.
     pub(crate) async fn up(&mut self) {
         self.spawn();

@@ -62,15 +62,6 @@ impl World {
         payload(&data, field)
     }
 
-    /// Signs somebody in.
-    pub(crate) async fn sign_in(&self, email: &str, password: &str) -> String {
-        text(
-            &self.post("/auth/sign-in", json!({"email": email, "password": password})).await,
-            "/access_token",
-        )
-        .to_owned()
-    }
-
     /// POSTs JSON to the gateway; it must succeed.
     pub(crate) async fn post(&self, path: &str, body: Value) -> Value {
         let url = format!("{}{path}", self.api.gateway());
@@ -82,30 +73,9 @@ impl World {
         body
     }
 
-    /// The token that an API key stands for.
-    pub(crate) async fn exchange(&self, key: &str) -> String {
-        let url = format!("{}/oauth/token", self.api.gateway());
-        let form = [("grant_type", "client_credentials"), ("client_secret", key)];
-        let answer =
-            self.api.http.post(&url).form(&form).send().await.expect("the gateway answers");
-        let body: Value = answer.json().await.expect("JSON");
-        text(&body, "/access_token").to_owned()
-    }
-
     /// Business time.
     pub(super) async fn now_us(&self) -> i64 {
         self.api.control_get("/clock").await.get("now_us").and_then(Value::as_i64).expect("a clock")
-    }
-
-    pub(super) async fn demo_owner(&self, tenant: usize) -> String {
-        let slug = self.api.of_tenant(tenant, "/name").to_lowercase().replace(' ', "-");
-        let password =
-            std::fs::read_to_string(self.dev.data().join("keys").join(format!("{slug}_password")));
-        self.sign_in(
-            &format!("owner@{slug}.test"),
-            password.expect("the demo owner's password").trim(),
-        )
-        .await
     }
 
     pub(super) async fn demo_seat(&self, tenant: usize, owner: &str) -> Seat {
@@ -320,7 +290,7 @@ impl World {
         let link = text(&made, "/setPasswordUrl");
         let token = link.rsplit('#').next().expect("a fragment");
         self.post("/auth/set-password", json!({"token": token, "password": PASSWORD})).await;
-        self.sign_in(email, PASSWORD).await
+        self.api.sign_in(email, PASSWORD).await
     }
 
     pub(super) async fn partner_person(&self, partner: &str) -> String {
