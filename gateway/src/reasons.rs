@@ -17,7 +17,7 @@ const fn r(word: &'static str, meaning: &'static str, remedy: &'static str) -> R
 }
 
 /// All of them, by word.
-pub const REASONS: [Reason; 117] = [
+pub const REASONS: [Reason; 120] = [
     r(
         "ALREADY_EXISTS",
         "A thing with these words exists.",
@@ -60,6 +60,11 @@ pub const REASONS: [Reason; 117] = [
         "Leave out what you lack, or let somebody with more rights make it.",
     ),
     r("BODY_TOO_LARGE", "The body is longer than this path takes.", "The message names the limit."),
+    r(
+        "CALLER_LIMITED_TO_WABAS",
+        "This holds for all WABAs of the business, and the caller is limited to some.",
+        "Use a key or a person without that limit.",
+    ),
     r(
         "CALLER_NOT_ALLOWED",
         "This service may not call that method.",
@@ -196,6 +201,11 @@ pub const REASONS: [Reason; 117] = [
         "Only a customer's message can be marked as read.",
         "Choose an inbound message.",
     ),
+    r(
+        "NOT_OPTED_IN",
+        "Your business asks for an opt-in to this category, and none of this customer is recorded.",
+        "Record the opt-in with `consentSet`, or change `requireOptIn` of the tenant.",
+    ),
     r("NOT_READY", "The service has just started.", "Repeat in a moment."),
     r(
         "NO_WEBSOCKET",
@@ -277,6 +287,11 @@ pub const REASONS: [Reason; 117] = [
         "List it; it may have been placed meanwhile.",
     ),
     r("QUEUE_FULL", "Too much is waiting to be written.", "Repeat later, more slowly."),
+    r(
+        "QUOTA_EXHAUSTED",
+        "The messages that your business may send in a day are used up.",
+        "Send again after midnight UTC (`retryAt`), or ask your provider for more.",
+    ),
     r("REFRESH_INVALID", "The refresh token is not valid.", "Sign in again."),
     r("REFRESH_MISSING", "There is no refresh token, as a field or a cookie.", "Sign in again."),
     r(

@@ -49,6 +49,8 @@ permissions! {
     SelfRead = "self.read";
     /// See the tenant.
     TenantsRead = "tenants.read";
+    /// Change the tenant's own settings.
+    TenantsWrite = "tenants.write";
     /// See who is in the tenant.
     PeopleRead = "people.read";
     /// Invite, change and remove people.

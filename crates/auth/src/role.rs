@@ -54,6 +54,7 @@ pub enum Role {
 const WHOLE_TENANT: &[Permission] = &[
     SelfRead,
     TenantsRead,
+    TenantsWrite,
     PeopleRead,
     PeopleWrite,
     KeysRead,

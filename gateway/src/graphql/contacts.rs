@@ -10,7 +10,7 @@ use super::messages::{self, Message};
 use super::node::must_be;
 use super::numbers::{self, Number};
 use super::scalars::{DateTime, ID, at, given, maybe_at, some};
-use super::words::{ConsentCategory, Order, Word as _};
+use super::words::{ConsentCategory, Contract as _, Order, Wish, Word as _};
 
 /// A customer of the tenant.
 #[derive(Debug)]
@@ -49,6 +49,11 @@ impl Contact {
     /// Whether they want nothing at all.
     async fn opted_out_all(&self) -> bool {
         self.0.opted_out_all
+    }
+
+    /// Categories of which an opt-in is recorded.
+    async fn opted_in(&self) -> Vec<ConsentCategory> {
+        self.0.opted_in.iter().filter_map(|word| ConsentCategory::of(word)).collect()
     }
 
     async fn created_at(&self) -> DateTime {
@@ -204,10 +209,17 @@ impl ContactQuery {
 }
 
 #[derive(Debug, InputObject)]
+struct ContactCreateInput {
+    waba_id: ID,
+    /// E.164 with or without `+`, or a business-scoped user id.
+    to: String,
+}
+
+#[derive(Debug, InputObject)]
 struct ConsentSetInput {
     contact_id: ID,
     category: ConsentCategory,
-    opted_out: bool,
+    wish: Wish,
 }
 
 #[derive(Debug, InputObject)]
@@ -234,6 +246,7 @@ struct ConversationReleaseInput {
 }
 
 payloads! {
+    ContactCreatePayload { contact: Contact }
     ConsentSetPayload { contact: Contact }
     ConversationTakePayload { conversation: Conversation }
     ConversationPassPayload { conversation: Conversation }
@@ -245,7 +258,23 @@ pub(crate) struct ContactMutation;
 
 #[Object]
 impl ContactMutation {
-    /// Records an opt-out, or takes it back.
+    /// Makes a contact of somebody who has not been written to yet, so that consent can be recorded first. Who is known
+    /// already is answered as known.
+    async fn contact_create(
+        &self,
+        ctx: &Context<'_>,
+        input: ContactCreateInput,
+    ) -> Result<ContactCreatePayload> {
+        let call = Call::of(ctx)?;
+        let request = pb::CreateContactRequest { waba_id: input.waba_id.0, to: input.to };
+        call.settle(call.contacts().create_contact(request).await, |answer| ContactCreatePayload {
+            contact: answer.contact.map(Contact),
+            ..Default::default()
+        })
+    }
+
+    /// Records what a customer wants of a category, or takes it back. An opt-out is of MARKETING or of ALL, and of ALL
+    /// it takes every opt-in back; an opt-in is of MARKETING, UTILITY or AUTHENTICATION.
     async fn consent_set(
         &self,
         ctx: &Context<'_>,
@@ -255,7 +284,7 @@ impl ContactMutation {
         let request = pb::SetConsentRequest {
             contact_id: input.contact_id.0,
             category: input.category.word().to_owned(),
-            opted_out: input.opted_out,
+            wish: input.wish.number(),
         };
         call.settle(call.contacts().set_consent(request).await, |answer| ConsentSetPayload {
             contact: answer.contact.map(Contact),

@@ -10,7 +10,7 @@ use super::measures::TenantFigures;
 use super::onboardings::Onboarding;
 use super::scalars::{DateTime, ID, at, given, some_id};
 use super::wabas::Waba;
-use super::words::{Contract as _, Order, TenantState};
+use super::words::{Contract as _, OptInCategory, Order, TenantState, Word as _};
 use super::{onboardings, wabas};
 
 /// A client business.
@@ -34,6 +34,16 @@ impl Tenant {
 
     async fn region(&self) -> &str {
         &self.0.region
+    }
+
+    /// Categories whose templates go only to customers with a recorded opt-in.
+    async fn require_opt_in(&self) -> Vec<OptInCategory> {
+        self.0.require_opt_in.iter().filter_map(|word| OptInCategory::of(word)).collect()
+    }
+
+    /// Messages that are accepted in a day, UTC; null: there is no quota.
+    async fn messages_per_day(&self) -> Option<i64> {
+        self.0.messages_per_day
     }
 
     async fn created_at(&self) -> DateTime {
@@ -202,7 +212,22 @@ struct PartnerCreateInput {
     idempotency_key: Option<String>,
 }
 
+#[derive(Debug, InputObject)]
+struct TenantQuotaSetInput {
+    tenant_id: ID,
+    /// 0 to 1,000,000,000; null lifts the quota. What was accepted today counts.
+    messages_per_day: Option<i64>,
+}
+
+#[derive(Debug, InputObject)]
+struct TenantUpdateInput {
+    /// The whole list; empty: only a recorded opt-out blocks.
+    require_opt_in: Vec<OptInCategory>,
+}
+
 payloads! {
+    TenantQuotaSetPayload { tenant: Tenant }
+    TenantUpdatePayload { tenant: Tenant }
     TenantCreatePayload { tenant: Tenant }
     TenantSuspendPayload { tenant: Tenant }
     TenantResumePayload { tenant: Tenant }
@@ -257,6 +282,38 @@ impl TenantMutation {
         let call = Call::of(ctx)?;
         let request = pb::ResumeTenantRequest { tenant_id: input.tenant_id.0 };
         call.settle(call.tenants().resume_tenant(request).await, |answer| TenantResumePayload {
+            tenant: answer.tenant.map(Tenant),
+            ..Default::default()
+        })
+    }
+
+    /// Sets or lifts the quota of a tenant: messages that are accepted in a day, UTC. For operators.
+    async fn tenant_quota_set(
+        &self,
+        ctx: &Context<'_>,
+        input: TenantQuotaSetInput,
+    ) -> Result<TenantQuotaSetPayload> {
+        let call = Call::of(ctx)?;
+        let request = pb::SetTenantQuotaRequest {
+            tenant_id: input.tenant_id.0,
+            messages_per_day: input.messages_per_day,
+        };
+        call.settle(call.tenants().set_tenant_quota(request).await, |answer| {
+            TenantQuotaSetPayload { tenant: answer.tenant.map(Tenant), ..Default::default() }
+        })
+    }
+
+    /// Changes the caller's own tenant.
+    async fn tenant_update(
+        &self,
+        ctx: &Context<'_>,
+        input: TenantUpdateInput,
+    ) -> Result<TenantUpdatePayload> {
+        let call = Call::of(ctx)?;
+        let require_opt_in =
+            input.require_opt_in.into_iter().map(|category| category.word().to_owned()).collect();
+        let request = pb::UpdateOwnTenantRequest { require_opt_in };
+        call.settle(call.tenants().update_own_tenant(request).await, |answer| TenantUpdatePayload {
             tenant: answer.tenant.map(Tenant),
             ..Default::default()
         })

@@ -128,6 +128,13 @@ of_contract! {
     }
     /// Which way a message went.
     Direction = messaging::Direction { Outbound, Inbound }
+    /// What a customer wants of a category.
+    Wish = messaging::Wish {
+        /// Neither is recorded.
+        None,
+        OptedIn,
+        OptedOut,
+    }
     /// Where an outbound message came from.
     Origin = messaging::Origin { Api, Edge, Console, Campaign, Automation, PhoneApp }
     /// Width of a bucket.
@@ -170,7 +177,15 @@ of_words! {
     /// What an opt-out is about.
     ConsentCategory {
         Marketing = "marketing",
+        Utility = "utility",
+        Authentication = "authentication",
         All = "all",
+    }
+    /// A category of templates for which a tenant can ask for an opt-in.
+    OptInCategory {
+        Marketing = "marketing",
+        Utility = "utility",
+        Authentication = "authentication",
     }
     /// Who can mend an error of Meta's.
     Mender {

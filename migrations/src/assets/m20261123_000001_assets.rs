@@ -118,6 +118,7 @@ async fn templates(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         text("status"),
         text("rejected_reason"),
         text("quality_score"),
+        maybe_big("ttl_s"),
         text("parameter_format"),
         text("components"),
         text("environment"),

@@ -234,6 +234,9 @@ async fn people(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             maybe_big("marketing_out_us"),
             maybe_big("all_out_us"),
             maybe_big("marketing_held_us"),
+            maybe_big("marketing_in_us"),
+            maybe_big("utility_in_us"),
+            maybe_big("authentication_in_us"),
             maybe_uuid("merged_into"),
             big("created_us"),
             big("version"),
@@ -303,9 +306,21 @@ async fn states(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let tenant = table(
         "tenant_state",
         &["tenant_id"],
-        vec![uuid("tenant_id"), flag("active"), big("version")],
+        vec![
+            uuid("tenant_id"),
+            flag("active"),
+            text("require_opt_in"),
+            maybe_big("messages_per_day"),
+            big("version"),
+        ],
     );
     schema::tenant_table(manager, SCHEMA, tenant, OF_TENANT).await?;
+    let quota = table(
+        "quota_use",
+        &["tenant_id"],
+        vec![uuid("tenant_id"), big("day"), big("used"), big("granted")],
+    );
+    schema::tenant_table(manager, SCHEMA, quota, OF_TENANT).await?;
     let waba = table(
         "waba_state",
         &["tenant_id", "waba_id"],
@@ -356,6 +371,7 @@ async fn states(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
             text("category"),
             text("status"),
             maybe_text("shape"),
+            maybe_big("ttl_s"),
             flag("deleted"),
             big("version"),
         ],

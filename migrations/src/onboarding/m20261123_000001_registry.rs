@@ -37,6 +37,8 @@ async fn registry(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         text("name"),
         text("region"),
         text("state"),
+        text("require_opt_in"),
+        maybe_big("messages_per_day"),
         big("created_us"),
         big("version"),
     ];

@@ -74,6 +74,7 @@ pub(crate) fn template(row: &template::Model) -> contract::Template {
         status: row.status.clone(),
         rejected_reason: row.rejected_reason.clone(),
         quality_score: row.quality_score.clone(),
+        message_send_ttl_seconds: row.ttl_s,
         parameter_format: row.parameter_format.clone(),
         components_json: row.components.clone(),
         created_us: row.created_us,

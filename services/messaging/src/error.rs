@@ -10,6 +10,7 @@ use meta::Violation;
 use server::StatusBuilder;
 use tonic::{Code, Status};
 
+use crate::domain::contact::WishError;
 use crate::domain::conversation::HolderError;
 use crate::domain::message::MetaError;
 
@@ -33,6 +34,21 @@ pub(crate) enum Error {
     /// The customer opted out.
     #[error("the customer opted out of messages of category `{0}`; only they can change that")]
     OptedOut(String),
+    /// The tenant asks for an opt-in that nobody recorded.
+    #[error(
+        "your business asks for an opt-in to messages of category `{0}`, and none of this customer is recorded; record it, or change the setting"
+    )]
+    NotOptedIn(String),
+    /// The tenant's quota of the day is used up.
+    #[error(
+        "the {most} messages that your business may send in a day are used up; a new day begins at midnight UTC"
+    )]
+    Quota {
+        /// The quota.
+        most: i64,
+        /// Until the next day.
+        wait: Duration,
+    },
     /// The template may not be sent, or is not filled as it asks.
     #[error("the template cannot be sent so (Meta's {code}): {details}")]
     Template {
@@ -73,9 +89,17 @@ pub(crate) enum Error {
     Store(#[from] store::Error),
 }
 
+impl From<WishError> for Error {
+    fn from(error: WishError) -> Self {
+        Self::invalid("wish", error.to_string())
+    }
+}
+
 /// What was not found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Thing {
+    /// A WhatsApp Business Account.
+    Waba,
     /// A number.
     Number,
     /// A message.
@@ -89,6 +113,7 @@ pub(crate) enum Thing {
 impl std::fmt::Display for Thing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
+            Self::Waba => "WABA",
             Self::Number => "number",
             Self::Message => "message",
             Self::Contact => "contact",
@@ -100,6 +125,7 @@ impl std::fmt::Display for Thing {
 impl Thing {
     const fn reason(self) -> &'static str {
         match self {
+            Self::Waba => "WABA_NOT_FOUND",
             Self::Number => "NUMBER_NOT_FOUND",
             Self::Message => "MESSAGE_NOT_FOUND",
             Self::Contact => "CONTACT_NOT_FOUND",
@@ -121,6 +147,8 @@ impl Error {
             Self::Cursor(_) => (Code::InvalidArgument, "PAGE_TOKEN_INVALID"),
             Self::WindowClosed => (Code::FailedPrecondition, "WINDOW_CLOSED"),
             Self::OptedOut(_) => (Code::FailedPrecondition, "OPTED_OUT"),
+            Self::NotOptedIn(_) => (Code::FailedPrecondition, "NOT_OPTED_IN"),
+            Self::Quota { .. } => (Code::ResourceExhausted, "QUOTA_EXHAUSTED"),
             Self::Template { .. } => (Code::FailedPrecondition, "TEMPLATE_NOT_SENDABLE"),
             Self::Number(_) => (Code::FailedPrecondition, "NUMBER_NOT_SENDABLE"),
             Self::Waba => (Code::FailedPrecondition, "WABA_NOT_SENDABLE"),
@@ -151,6 +179,8 @@ impl Error {
             Self::Meta(error) => Some(error.code),
             Self::NotFound(_)
             | Self::Cursor(_)
+            | Self::NotOptedIn(_)
+            | Self::Quota { .. }
             | Self::Waba
             | Self::Tenant
             | Self::Held(_)
@@ -194,6 +224,7 @@ impl From<Error> for Status {
                     .metadata("meta_details", meta.details.clone())
                     .metadata("fbtrace_id", meta.fbtrace_id.clone());
             }
+            Error::Quota { wait, .. } => status = status.retry(*wait),
             Error::Store(store) if store.class() == store::Class::Exhausted => {
                 status = status.retry(Duration::from_secs(1));
             }
@@ -204,6 +235,7 @@ impl From<Error> for Status {
             | Error::Cursor(_)
             | Error::WindowClosed
             | Error::OptedOut(_)
+            | Error::NotOptedIn(_)
             | Error::Template { .. }
             | Error::Number(_)
             | Error::Waba

@@ -13,6 +13,7 @@ pub(crate) mod meta_id;
 pub(crate) mod number_health;
 pub(crate) mod number_state;
 pub(crate) mod orphan_status;
+pub(crate) mod quota_use;
 pub(crate) mod retention;
 pub(crate) mod sender;
 pub(crate) mod state;

@@ -11,6 +11,7 @@ pub(crate) mod lists;
 pub(crate) mod meta_side;
 pub(crate) mod numbers;
 pub(crate) mod run;
+pub(crate) mod settings;
 pub(crate) mod settle;
 pub(crate) mod signup;
 pub(crate) mod steps;

@@ -24,6 +24,8 @@ pub(crate) enum Error {
         "the signup page was opened elsewhere or again; reload it and start the dialog once more"
     )]
     StateRefused,
+    #[error("this holds for all WABAs of the business, and the caller is limited to some of them")]
+    LimitedCaller,
     #[error("{field} {problem}")]
     Invalid { field: &'static str, problem: String },
     #[error("no Meta app `{0}` is configured")]
@@ -71,6 +73,7 @@ impl From<Error> for Status {
             }
             Error::WrongState { .. } => (Code::FailedPrecondition, "ONBOARDING_WRONG_STATE"),
             Error::Signup(trouble) => return signup(trouble),
+            Error::LimitedCaller => (Code::PermissionDenied, "CALLER_LIMITED_TO_WABAS"),
             Error::KeyReused => (Code::InvalidArgument, "IDEMPOTENCY_KEY_REUSED"),
             Error::Cursor(_) => (Code::InvalidArgument, "PAGE_TOKEN_INVALID"),
             Error::Seal(_) | Error::Internal(_) => (Code::Internal, "INTERNAL"),

@@ -23,9 +23,9 @@ use crate::{
 };
 
 /// A tenant was made or changed.
-pub(crate) fn tenant_changed(tx: &SystemTx, row: &tenant::Model) -> Event {
+pub(crate) fn tenant_changed(ids: &dyn Ids, now: Timestamp, row: &tenant::Model) -> Event {
     let about = About::state(row.tenant_id, row.version).of(TenantId::from_uuid(row.tenant_id));
-    bus::event(tx.ids(), tx.now(), about, &TenantChanged { tenant: Some(tenant(row)) })
+    bus::event(ids, now, about, &TenantChanged { tenant: Some(tenant(row)) })
 }
 
 /// A partner was made.
@@ -61,7 +61,7 @@ pub(crate) fn onboarding_changed(tx: &ScopedTx, saga: &Saga) -> Event {
     event
 }
 
-/// Somebody at the desk did something.
+/// Somebody did something.
 pub(crate) struct Deed<'a> {
     pub(crate) actor: String,
     pub(crate) action: &'a str,
@@ -69,9 +69,11 @@ pub(crate) struct Deed<'a> {
     pub(crate) tenant: Option<Uuid>,
     pub(crate) partner: Option<Uuid>,
     pub(crate) detail: &'a str,
+    /// Whether the desk did it, or the tenant itself.
+    pub(crate) desk: bool,
 }
 
-/// The audit entry of a deed, for the desk's log and the tenant's.
+/// The audit entry of a deed: for the tenant's log, and the desk's where the desk did it.
 pub(crate) fn audit(ids: &dyn Ids, now: Timestamp, at_us: i64, deed: &Deed<'_>) -> Event {
     let message = AuditRecorded {
         at_us,
@@ -80,7 +82,7 @@ pub(crate) fn audit(ids: &dyn Ids, now: Timestamp, at_us: i64, deed: &Deed<'_>) 
         object: deed.object.clone(),
         tenant_id: deed.tenant.map(|id| TenantId::from_uuid(id).to_string()).unwrap_or_default(),
         detail: deed.detail.to_owned(),
-        desk: true,
+        desk: deed.desk,
         partner_id: partner_id(deed.partner),
     };
     let id = ids.v7(now);
@@ -107,6 +109,8 @@ pub(crate) fn tenant(row: &tenant::Model) -> contract::Tenant {
         state: state.into(),
         created_us: row.created_us,
         version: row.version,
+        require_opt_in: row.require_opt_in.split_whitespace().map(str::to_owned).collect(),
+        messages_per_day: row.messages_per_day,
     }
 }
 

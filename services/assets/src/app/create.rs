@@ -168,6 +168,7 @@ impl App {
             status: SUBMITTING.to_owned(),
             rejected_reason: String::new(),
             quality_score: UNRATED.to_owned(),
+            ttl_s: new.message_send_ttl_seconds,
             parameter_format: format.to_string(),
             components: serde_json::to_string(&new.components)
                 .map_err(|error| StoreError::internal(format!("write components: {error}")))?,

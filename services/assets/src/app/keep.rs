@@ -237,6 +237,7 @@ fn new_template(
         status: String::new(),
         rejected_reason: String::new(),
         quality_score: String::new(),
+        ttl_s: None,
         parameter_format: String::new(),
         components: String::new(),
         environment: waba.environment.clone(),

@@ -30,6 +30,8 @@ pub(crate) struct Standing {
     pub(crate) rejected_reason: String,
     pub(crate) category: String,
     pub(crate) quality: String,
+    /// How long Meta tries to deliver a message of it, in seconds; -1: 30 days.
+    pub(crate) ttl_s: Option<i64>,
     pub(crate) parameter_format: String,
     /// Meta's `components` as JSON.
     pub(crate) components: String,
@@ -204,6 +206,7 @@ impl Standing {
             self.components = new;
         }
         node.format().as_str().clone_into(&mut self.parameter_format);
+        self.ttl_s = node.message_send_ttl_seconds;
         entries
     }
 
@@ -262,6 +265,7 @@ impl Standing {
             rejected_reason: reason(node.rejected_reason.as_deref()).to_owned(),
             category: node.category.as_str().to_owned(),
             quality: rating.to_owned(),
+            ttl_s: node.message_send_ttl_seconds,
             parameter_format: node.format().as_str().to_owned(),
             components: serde_json::to_string(&node.components).unwrap_or_default(),
             heard: Heard::default(),

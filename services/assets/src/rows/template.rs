@@ -26,6 +26,8 @@ pub(crate) struct Model {
     pub(crate) status: String,
     pub(crate) rejected_reason: String,
     pub(crate) quality_score: String,
+    /// Meta's `message_send_ttl_seconds`.
+    pub(crate) ttl_s: Option<i64>,
     pub(crate) parameter_format: String,
     /// Meta's `components` as JSON.
     pub(crate) components: String,
@@ -56,6 +58,7 @@ impl Model {
             rejected_reason: self.rejected_reason.clone(),
             category: self.category.clone(),
             quality: self.quality_score.clone(),
+            ttl_s: self.ttl_s,
             parameter_format: self.parameter_format.clone(),
             components: self.components.clone(),
             heard: Heard::parse(&self.heard),
@@ -71,6 +74,7 @@ impl Model {
             rejected_reason: now.rejected_reason,
             category: now.category,
             quality_score: now.quality,
+            ttl_s: now.ttl_s,
             parameter_format: now.parameter_format,
             components: now.components,
             heard: now.heard.to_text(),
@@ -110,6 +114,7 @@ pub(crate) async fn save(tx: &ScopedTx, before: i64, row: &Model) -> Result<(), 
         .set(Column::Status, row.status)
         .set(Column::RejectedReason, row.rejected_reason)
         .set(Column::QualityScore, row.quality_score)
+        .set(Column::TtlS, row.ttl_s)
         .set(Column::ParameterFormat, row.parameter_format)
         .set(Column::Components, row.components)
         .set(Column::Error, row.error)

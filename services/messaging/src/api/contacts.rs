@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kernel::id::{ContactId, TenantId};
+use kernel::id::{ContactId, TenantId, WabaId};
 use kernel::page::Cursors;
 use proto::messaging::v1 as pb;
 use proto::messaging::v1::contact_service_server::ContactService;
@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status};
 
 use super::page;
 use crate::app::{consent, read};
-use crate::domain::contact::ConsentCategory;
+use crate::domain::contact::{ConsentCategory, Wish};
 use crate::error::{Error, Thing};
 use crate::rows::contact::Model;
 
@@ -38,6 +38,7 @@ fn told(row: Model) -> pb::Contact {
         version: row.version,
         opted_out_marketing: consent.marketing_out.is_some() || consent.all_out.is_some(),
         opted_out_all: consent.all_out.is_some(),
+        opted_in: consent.opted_in().into_iter().map(str::to_owned).collect(),
     }
 }
 
@@ -77,6 +78,17 @@ impl ContactService for Contacts {
         Ok(Response::new(pb::BatchGetContactsResponse { contacts }))
     }
 
+    async fn create_contact(
+        &self,
+        request: Request<pb::CreateContactRequest>,
+    ) -> Result<Response<pb::CreateContactResponse>, Status> {
+        let scope = server::scope(&request)?;
+        let request = request.into_inner();
+        let waba: WabaId = server::parse_id("waba_id", &request.waba_id)?;
+        let row = consent::create_contact(&self.store, &scope, waba, &request.to).await?;
+        Ok(Response::new(pb::CreateContactResponse { contact: Some(told(row)) }))
+    }
+
     async fn set_consent(
         &self,
         request: Request<pb::SetConsentRequest>,
@@ -84,9 +96,16 @@ impl ContactService for Contacts {
         let scope = server::scope(&request)?;
         let request = request.into_inner();
         let id: ContactId = server::parse_id("contact_id", &request.contact_id)?;
-        let category = ConsentCategory::parse(&request.category)
-            .ok_or_else(|| Error::invalid("category", "must be `marketing` or `all`"))?;
-        let row = consent::set(&self.store, &scope, id, category, request.opted_out).await?;
+        let category = ConsentCategory::parse(&request.category).ok_or_else(|| {
+            Error::invalid("category", "must be marketing, utility, authentication or all")
+        })?;
+        let wish = match request.wish() {
+            pb::Wish::None => Wish::None,
+            pb::Wish::OptedIn => Wish::OptedIn,
+            pb::Wish::OptedOut => Wish::OptedOut,
+            pb::Wish::Unspecified => return Err(Error::invalid("wish", "is required").into()),
+        };
+        let row = consent::set(&self.store, &scope, id, category, wish).await?;
         Ok(Response::new(pb::SetConsentResponse { contact: Some(told(row)) }))
     }
 }

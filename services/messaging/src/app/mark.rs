@@ -15,6 +15,7 @@ use store::{Lane, ScopedTx};
 use uuid::Uuid;
 
 use crate::app::pen::{Note, Pen};
+use crate::domain::contact::Unwanted;
 use crate::domain::conversation::{Window, judge};
 use crate::domain::message::{
     Deadlines, Dispatch, Failure, LocalReason, Message, MessageStatus, MetaError, Outbound,
@@ -257,8 +258,11 @@ impl Known {
             return Ok(Judged::Wait(until, "marketing of the number is held back (131048)"));
         }
         let contact = self.contacts.get(&message.contact.uuid());
-        if contact.is_some_and(|contact| contact.consent().blocks(&outbound.category, self.now)) {
-            return Ok(Judged::Fail(LocalReason::OptedOut));
+        let consent = contact.map(contact::Model::consent).unwrap_or_default();
+        match consent.refuses(&outbound.category, sender.opt_in, self.now) {
+            Some(Unwanted::OptedOut) => return Ok(Judged::Fail(LocalReason::OptedOut)),
+            Some(Unwanted::NotOptedIn) => return Ok(Judged::Fail(LocalReason::NotOptedIn)),
+            None => {}
         }
         if let Some(template) = outbound.template {
             let sendable = self.templates.get(&template.uuid()).is_some_and(|template| {

@@ -89,11 +89,21 @@ impl People {
         tx: &ScopedTx,
         people: &[&Person],
     ) -> Result<Vec<Placed>, Error> {
+        let contacts = self.meet(tx, people).await?;
+        self.ensure_conversations(tx, people, &contacts).await
+    }
+
+    /// Finds or makes the contact of each, in their order, and no conversation.
+    pub(crate) async fn meet(
+        &mut self,
+        tx: &ScopedTx,
+        people: &[&Person],
+    ) -> Result<Vec<ContactId>, Error> {
         let contacts = self.ensure_contacts(tx, people).await?;
         let pairs: BTreeSet<(WabaId, ContactId)> =
             people.iter().zip(&contacts).map(|(one, id)| (one.waba, *id)).collect();
         contact_waba::insert(tx, pairs.into_iter().collect(), tx.now()).await?;
-        self.ensure_conversations(tx, people, &contacts).await
+        Ok(contacts)
     }
 
     /// Lets another number or user id lead to the contact of `person`, as Meta says it does now.
@@ -271,6 +281,9 @@ impl People {
             marketing_out_us: None,
             all_out_us: None,
             marketing_held_us: None,
+            marketing_in_us: None,
+            utility_in_us: None,
+            authentication_in_us: None,
             merged_into: None,
             created_us: person.at.as_micros(),
             version: 1,

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::app::pen::{Note, Pen};
 use crate::config::Config;
-use crate::domain::contact::ConsentCategory;
+use crate::domain::contact::{ConsentCategory, Wish};
 use crate::domain::message::{
     Delay, Dispatch, Failure, Message, MessageStatus, MetaError, Side, StepName, Word,
     after_failed_webhook, side_of,
@@ -394,7 +394,7 @@ pub(crate) async fn consequence(
                     let until = now + Duration::from_secs(config.customer_rest_s);
                     consent.marketing_held_until = consent.marketing_held_until.max(Some(until));
                 } else {
-                    consent = consent.set(ConsentCategory::Marketing, true, now);
+                    consent = consent.set(ConsentCategory::Marketing, Wish::OptedOut, now)?;
                 }
                 contact::set_consent(tx, row.contact_id(), consent).await?;
             }

@@ -5,6 +5,7 @@ use kernel::id::{NumberId, TenantId, WabaId};
 use kernel::time::Timestamp;
 use uuid::Uuid;
 
+use super::contact::OptInRule;
 use super::conversation::Hearing;
 
 /// Messages a second that Meta gives every number (`cloud-api-messaging`: throughput).
@@ -57,6 +58,10 @@ pub(crate) struct Sender {
     pub(crate) environment: String,
     /// Whether the tenant may act.
     pub(crate) tenant_active: bool,
+    /// Where the tenant asks for an opt-in.
+    pub(crate) opt_in: OptInRule,
+    /// Messages that the tenant may have accepted in a day, UTC; none: as many as it likes.
+    pub(crate) messages_per_day: Option<i64>,
     /// Whether we act for the WABA.
     pub(crate) waba_live: bool,
     /// Its portfolio; nil where none is known.
@@ -149,6 +154,8 @@ mod tests {
             throughput: 0,
             environment: "sandbox".to_owned(),
             tenant_active: true,
+            opt_in: OptInRule::default(),
+            messages_per_day: None,
             waba_live: true,
             portfolio: Uuid::nil(),
             generation: 2,

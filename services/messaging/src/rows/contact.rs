@@ -19,6 +19,9 @@ pub(crate) struct Model {
     pub(crate) marketing_out_us: Option<i64>,
     pub(crate) all_out_us: Option<i64>,
     pub(crate) marketing_held_us: Option<i64>,
+    pub(crate) marketing_in_us: Option<i64>,
+    pub(crate) utility_in_us: Option<i64>,
+    pub(crate) authentication_in_us: Option<i64>,
     pub(crate) merged_into: Option<Uuid>,
     pub(crate) created_us: i64,
     pub(crate) version: i64,
@@ -50,12 +53,15 @@ impl Model {
         (!self.portfolio_id.is_nil()).then(|| PortfolioId::from_uuid(self.portfolio_id))
     }
 
-    /// What it does not want.
+    /// What it wants and does not want.
     pub(crate) fn consent(&self) -> Consent {
         Consent {
             marketing_out: maybe_time(self.marketing_out_us),
             all_out: maybe_time(self.all_out_us),
             marketing_held_until: maybe_time(self.marketing_held_us),
+            marketing_in: maybe_time(self.marketing_in_us),
+            utility_in: maybe_time(self.utility_in_us),
+            authentication_in: maybe_time(self.authentication_in_us),
         }
     }
 }
@@ -115,7 +121,7 @@ pub(crate) async fn page(
     find.all().await
 }
 
-/// Writes what a contact does not want.
+/// Writes what a contact wants and does not want.
 pub(crate) async fn set_consent(
     tx: &ScopedTx,
     contact: ContactId,
@@ -126,6 +132,9 @@ pub(crate) async fn set_consent(
         .set(Column::MarketingOutUs, crate::rows::micros(consent.marketing_out))
         .set(Column::AllOutUs, crate::rows::micros(consent.all_out))
         .set(Column::MarketingHeldUs, crate::rows::micros(consent.marketing_held_until))
+        .set(Column::MarketingInUs, crate::rows::micros(consent.marketing_in))
+        .set(Column::UtilityInUs, crate::rows::micros(consent.utility_in))
+        .set(Column::AuthenticationInUs, crate::rows::micros(consent.authentication_in))
         .set(Column::Version, Expr::col(Column::Version).add(1))
         .filter(Column::Id.eq(contact.uuid()))
         .exec_returning()
@@ -170,6 +179,9 @@ pub(crate) async fn insert(tx: &ScopedTx, contacts: Vec<Facts>) -> Result<(), Er
         marketing_out_us: sea_orm::Set(None),
         all_out_us: sea_orm::Set(None),
         marketing_held_us: sea_orm::Set(None),
+        marketing_in_us: sea_orm::Set(None),
+        utility_in_us: sea_orm::Set(None),
+        authentication_in_us: sea_orm::Set(None),
         merged_into: sea_orm::Set(None),
         created_us: sea_orm::Set(facts.created.as_micros()),
         version: sea_orm::Set(1),
@@ -202,8 +214,26 @@ pub(crate) async fn learn(tx: &ScopedTx, facts: &[Facts]) -> Result<(), Error> {
     tx.raw(sql).exec().await.map(drop)
 }
 
-/// Notes that one contact went into another.
+/// Notes that one contact went into another, whose wishes are from now on those of both: an opt-out of either stands,
+/// an opt-in only where neither opted out.
 pub(crate) async fn merge(tx: &ScopedTx, from: ContactId, into: ContactId) -> Result<(), Error> {
+    let sql = "UPDATE contact SET \
+            all_out_us = coalesce(contact.all_out_us, gone.all_out_us), \
+            marketing_out_us = coalesce(contact.marketing_out_us, gone.marketing_out_us), \
+            marketing_held_us = coalesce(contact.marketing_held_us, gone.marketing_held_us), \
+            marketing_in_us = CASE WHEN coalesce(contact.all_out_us, gone.all_out_us, \
+                    contact.marketing_out_us, gone.marketing_out_us) IS NULL \
+                THEN coalesce(contact.marketing_in_us, gone.marketing_in_us) END, \
+            utility_in_us = CASE WHEN coalesce(contact.all_out_us, gone.all_out_us) IS NULL \
+                THEN coalesce(contact.utility_in_us, gone.utility_in_us) END, \
+            authentication_in_us = CASE WHEN coalesce(contact.all_out_us, gone.all_out_us) IS NULL \
+                THEN coalesce(contact.authentication_in_us, gone.authentication_in_us) END, \
+            version = contact.version + 1 \
+        FROM contact AS gone \
+        WHERE contact.tenant_id = {tenant} AND {tenant_wide} AND contact.id = {2} \
+            AND gone.tenant_id = {tenant} AND gone.id = {1}";
+    let binds = vec![from.uuid().into(), into.uuid().into()];
+    tx.raw(store::RawSql::both(sql, binds)).exec().await?;
     tx.update::<Entity>()
         .set(Column::MergedInto, into.uuid())
         .set(Column::WaId, None::<String>)

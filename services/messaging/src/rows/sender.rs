@@ -7,6 +7,7 @@ use sea_orm::entity::prelude::*;
 use store::{Error, ScopedTx, SystemTx};
 
 use super::{maybe_time, number_health, number_state, tenant_state, waba_state, waba_stop};
+use crate::domain::contact::OptInRule;
 use crate::domain::conversation::Hearing;
 use crate::domain::sender::{Listing, Sender, Stop};
 
@@ -18,13 +19,14 @@ struct Around {
     wabas: BTreeMap<(Uuid, Uuid), waba_state::Model>,
     stops: BTreeMap<(Uuid, Uuid), waba_stop::Model>,
     health: BTreeMap<(Uuid, Uuid), number_health::Model>,
-    active: BTreeMap<Uuid, bool>,
+    tenants: BTreeMap<Uuid, tenant_state::Model>,
 }
 
 fn sender(row: number_state::Model, around: &Around) -> Sender {
     let place = (row.tenant_id, row.waba_id);
     let waba = around.wabas.get(&place);
     let health = around.health.get(&(row.tenant_id, row.id));
+    let tenant = around.tenants.get(&row.tenant_id);
     Sender {
         tenant: TenantId::from_uuid(row.tenant_id),
         number: NumberId::from_uuid(row.id),
@@ -40,7 +42,9 @@ fn sender(row: number_state::Model, around: &Around) -> Sender {
         },
         throughput: u32::try_from(row.throughput_mps).unwrap_or(0),
         environment: waba.map_or(row.environment, |waba| waba.environment.clone()),
-        tenant_active: around.active.get(&row.tenant_id).copied().unwrap_or(false),
+        tenant_active: tenant.is_some_and(|tenant| tenant.active),
+        opt_in: tenant.map(|tenant| OptInRule::parse(&tenant.require_opt_in)).unwrap_or_default(),
+        messages_per_day: tenant.and_then(|tenant| tenant.messages_per_day),
         waba_live: waba.is_some_and(|waba| ACTING.contains(&waba.state.as_str())),
         portfolio: waba.map(|waba| waba.portfolio_id).unwrap_or_default(),
         generation: waba.map_or(0, |waba| waba.generation),
@@ -69,7 +73,7 @@ impl Around {
             wabas: wabas.into_iter().map(|row| ((row.tenant_id, row.waba_id), row)).collect(),
             stops: stops.into_iter().map(|row| ((row.tenant_id, row.waba_id), row)).collect(),
             health: health.into_iter().map(|row| ((row.tenant_id, row.number_id), row)).collect(),
-            active: tenants.into_iter().map(|row| (row.tenant_id, row.active)).collect(),
+            tenants: tenants.into_iter().map(|row| (row.tenant_id, row)).collect(),
         }
     }
 }

@@ -17,6 +17,10 @@ pub(crate) struct TenantRow {
     pub(crate) tenant_id: Uuid,
     /// Whether it may act.
     pub(crate) active: bool,
+    /// Categories for which it asks for an opt-in, with spaces between them.
+    pub(crate) require_opt_in: String,
+    /// Its quota.
+    pub(crate) messages_per_day: Option<i64>,
     /// Of its state.
     pub(crate) version: i64,
 }
@@ -92,6 +96,8 @@ pub(crate) struct TemplateRow {
     pub(crate) status: String,
     /// What a send must fill, as JSON.
     pub(crate) shape: Option<String>,
+    /// How long Meta tries to deliver, in seconds, where the template says it; -1: 30 days.
+    pub(crate) ttl_s: Option<i64>,
     /// Gone.
     pub(crate) deleted: bool,
     /// Of its state.
@@ -130,16 +136,22 @@ pub(crate) async fn tenants(tx: &SystemTx, rows: &[TenantRow]) -> Result<(), Err
     write(
         tx,
         rows,
-        "INSERT INTO tenant_state (tenant_id, active, version) \
-        SELECT v.tenant_id, v.active, v.version \
-        FROM json_to_recordset({1}::json) AS v(tenant_id uuid, active boolean, version bigint) \
+        "INSERT INTO tenant_state (tenant_id, active, require_opt_in, messages_per_day, version) \
+        SELECT v.tenant_id, v.active, v.require_opt_in, v.messages_per_day, v.version \
+        FROM json_to_recordset({1}::json) AS v(tenant_id uuid, active boolean, \
+            require_opt_in text, messages_per_day bigint, version bigint) \
         WHERE {purpose} ON CONFLICT (tenant_id) DO UPDATE SET active = excluded.active, \
-        version = excluded.version WHERE tenant_state.version < excluded.version",
-        "INSERT INTO tenant_state (tenant_id, active, version) \
+            require_opt_in = excluded.require_opt_in, \
+            messages_per_day = excluded.messages_per_day, version = excluded.version \
+            WHERE tenant_state.version < excluded.version",
+        "INSERT INTO tenant_state (tenant_id, active, require_opt_in, messages_per_day, version) \
         SELECT unhex(replace(value ->> 'tenant_id', '-', '')), value ->> 'active', \
-            value ->> 'version' FROM json_each({1}) \
+            value ->> 'require_opt_in', value ->> 'messages_per_day', value ->> 'version' \
+        FROM json_each({1}) \
         WHERE {purpose} ON CONFLICT (tenant_id) DO UPDATE SET active = excluded.active, \
-        version = excluded.version WHERE tenant_state.version < excluded.version",
+            require_opt_in = excluded.require_opt_in, \
+            messages_per_day = excluded.messages_per_day, version = excluded.version \
+            WHERE tenant_state.version < excluded.version",
     )
     .await
 }
@@ -225,31 +237,31 @@ pub(crate) async fn templates(tx: &SystemTx, rows: &[TemplateRow]) -> Result<(),
         tx,
         rows,
         "INSERT INTO template_state (tenant_id, id, waba_id, name, language, category, status, \
-            shape, deleted, version) \
+            shape, ttl_s, deleted, version) \
         SELECT v.tenant_id, v.id, v.waba_id, v.name, v.language, v.category, v.status, v.shape, \
-            v.deleted, v.version \
+            v.ttl_s, v.deleted, v.version \
         FROM json_to_recordset({1}::json) AS v(tenant_id uuid, id uuid, waba_id uuid, name text, \
-            language text, category text, status text, shape text, deleted boolean, \
-            version bigint) \
+            language text, category text, status text, shape text, ttl_s bigint, \
+            deleted boolean, version bigint) \
         WHERE {purpose} ON CONFLICT (tenant_id, id) DO UPDATE SET \
             waba_id = excluded.waba_id, name = excluded.name, language = excluded.language, \
             category = excluded.category, status = excluded.status, \
             shape = coalesce(excluded.shape, template_state.shape), \
-            deleted = excluded.deleted, version = excluded.version \
+            ttl_s = excluded.ttl_s, deleted = excluded.deleted, version = excluded.version \
             WHERE template_state.version < excluded.version",
         "INSERT INTO template_state (tenant_id, id, waba_id, name, language, category, status, \
-            shape, deleted, version) \
+            shape, ttl_s, deleted, version) \
         SELECT unhex(replace(value ->> 'tenant_id', '-', '')), \
             unhex(replace(value ->> 'id', '-', '')), \
             unhex(replace(value ->> 'waba_id', '-', '')), value ->> 'name', \
             value ->> 'language', value ->> 'category', value ->> 'status', value ->> 'shape', \
-            value ->> 'deleted', value ->> 'version' \
+            value ->> 'ttl_s', value ->> 'deleted', value ->> 'version' \
         FROM json_each({1}) \
         WHERE {purpose} ON CONFLICT (tenant_id, id) DO UPDATE SET \
             waba_id = excluded.waba_id, name = excluded.name, language = excluded.language, \
             category = excluded.category, status = excluded.status, \
             shape = coalesce(excluded.shape, template_state.shape), \
-            deleted = excluded.deleted, version = excluded.version \
+            ttl_s = excluded.ttl_s, deleted = excluded.deleted, version = excluded.version \
             WHERE template_state.version < excluded.version",
     )
     .await

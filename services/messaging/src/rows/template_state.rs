@@ -16,6 +16,8 @@ pub(crate) struct Model {
     pub(crate) category: String,
     pub(crate) status: String,
     pub(crate) shape: Option<String>,
+    /// How long Meta tries to deliver, in seconds, where the template says it; -1: 30 days.
+    pub(crate) ttl_s: Option<i64>,
     pub(crate) deleted: bool,
     pub(crate) version: i64,
 }

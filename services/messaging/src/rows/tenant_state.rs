@@ -9,6 +9,9 @@ pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub(crate) tenant_id: Uuid,
     pub(crate) active: bool,
+    /// Words of categories, with spaces between them.
+    pub(crate) require_opt_in: String,
+    pub(crate) messages_per_day: Option<i64>,
     pub(crate) version: i64,
 }
 

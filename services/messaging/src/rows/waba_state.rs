@@ -26,3 +26,11 @@ pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 store::tenanted!(Entity, waba);
+
+use kernel::id::WabaId;
+use store::{Error, ScopedTx};
+
+/// A WABA by its id.
+pub(crate) async fn by_id(tx: &ScopedTx, id: WabaId) -> Result<Option<Model>, Error> {
+    tx.find::<Entity>().filter(Column::WabaId.eq(id.uuid())).one().await
+}

@@ -3,27 +3,13 @@
 use kernel::clock::Clock as _;
 use proto::messaging::v1 as pb;
 use rstest::rstest;
-use serde_json::json;
 use server::Refusal;
 use std::time::Duration;
 use store::Backend;
 use testkit::until;
 use tonic::Code;
 
-use crate::support::{World, send};
-
-fn template(world: &World, name: &str, parameters: &[&str]) -> pb::SendMessageRequest {
-    let parameters: Vec<_> =
-        parameters.iter().map(|text| json!({"type": "text", "text": text})).collect();
-    let body = json!({"type": "template", "template": {
-        "name": name, "language": {"code": "en_US"},
-        "components": [{"type": "body", "parameters": parameters}],
-    }});
-    pb::SendMessageRequest {
-        body_json: body.to_string(),
-        ..send(&world.number, "+351912000111", "")
-    }
-}
+use crate::support::{World, send, template};
 
 #[rstest]
 #[case(Backend::Sqlite)]
@@ -125,36 +111,6 @@ async fn a_template_that_meta_would_refuse_is_refused(
         Refusal::of(&refused).metadata["meta_code"] == code
     })
     .await;
-}
-
-#[rstest]
-#[case(Backend::Sqlite)]
-#[case(Backend::Postgres)]
-#[tokio::test(flavor = "multi_thread")]
-async fn only_a_recorded_opt_out_blocks(#[case] backend: Backend) {
-    let world = World::on(backend).await;
-    world.template_says("promo", "MARKETING", "APPROVED", "Today only").await;
-    world.template_says("notice1", "UTILITY", "APPROVED", "Your order is ready").await;
-    let first = world.text("+351912000111", "Hello").await;
-    let mut caller = world.caller();
-    let optout = pb::SetConsentRequest {
-        contact_id: first.contact_id.clone(),
-        category: "marketing".to_owned(),
-        opted_out: true,
-    };
-    let contact = caller.contacts.set_consent(optout.clone()).await.unwrap().into_inner();
-    assert!(contact.contact.unwrap().opted_out_marketing);
-    let utility = template(&world, "notice1", &[]);
-    until("the template", async || {
-        world.caller().messages.send_message(utility.clone()).await.is_ok()
-    })
-    .await;
-    let marketing = template(&world, "promo", &[]);
-    let refused = caller.messages.send_message(marketing.clone()).await.unwrap_err();
-    assert_eq!(Refusal::of(&refused).reason, "OPTED_OUT");
-    let back = pb::SetConsentRequest { opted_out: false, ..optout };
-    caller.contacts.set_consent(back).await.unwrap();
-    caller.messages.send_message(marketing).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -43,6 +43,23 @@ async fn an_outcome_that_nobody_tells_fails_at_its_deadline() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_meta_took_is_waited_for_long_after_an_unknown_outcome_is_settled() {
+    let world = World::on(Backend::Sqlite).await;
+    world.control("PUT", "/settings", json!({"lose_status_webhooks": true})).await;
+    let taken = world.text("+351912000111", "Hello").await;
+    world.until(&taken.id, "accepted").await;
+    world.fault(1, json!({"drop_answer": true})).await;
+    let lost = world.text("+351912000222", "Hello").await;
+    world.until(&lost.id, "unknown").await;
+    world.advance(Duration::from_mins(16)).await;
+    world.until(&lost.id, "failed").await;
+    assert_eq!(world.get(&taken.id).await.dispatch, "settled");
+    world.advance(Duration::from_hours(31 * 24)).await;
+    until("the end of its life", async || world.get(&taken.id).await.dispatch == "expired").await;
+    assert_eq!(world.get(&taken.id).await.status, "accepted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_status_before_the_answer_is_not_lost() {
     let world = World::on(Backend::Sqlite).await;
     world.fault(1, json!({"webhook_first": true, "delay_ms": 300})).await;

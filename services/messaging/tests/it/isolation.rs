@@ -40,8 +40,11 @@ async fn attacks(
     note(caller.messages.mark_read(request).await.map(drop));
     let request = pb::GetContactRequest { contact_id: c.clone() };
     note(caller.contacts.get_contact(request).await.map(drop));
-    let request =
-        pb::SetConsentRequest { contact_id: c, category: "all".to_owned(), opted_out: true };
+    let request = pb::SetConsentRequest {
+        contact_id: c,
+        category: "all".to_owned(),
+        wish: pb::Wish::OptedOut.into(),
+    };
     note(caller.contacts.set_consent(request).await.map(drop));
     let request = pb::GetConversationRequest { conversation_id: v.clone() };
     note(caller.conversations.get_conversation(request).await.map(drop));

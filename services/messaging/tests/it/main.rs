@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod accepting;
 #[cfg(test)]
+mod consenting;
+#[cfg(test)]
 mod conversations;
 #[cfg(test)]
 mod dispatching;
@@ -10,6 +12,8 @@ mod dispatching;
 mod ingesting;
 #[cfg(test)]
 mod isolation;
+#[cfg(test)]
+mod quota;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -244,3 +244,17 @@ pub(crate) fn send(number: &Number, to: &str, text: &str) -> pb::SendMessageRequ
         ..Default::default()
     }
 }
+
+/// A request for a template whose body has these parameters.
+pub(crate) fn template(world: &World, name: &str, parameters: &[&str]) -> pb::SendMessageRequest {
+    let parameters: Vec<_> =
+        parameters.iter().map(|text| json!({"type": "text", "text": text})).collect();
+    let body = json!({"type": "template", "template": {
+        "name": name, "language": {"code": "en_US"},
+        "components": [{"type": "body", "parameters": parameters}],
+    }});
+    pb::SendMessageRequest {
+        body_json: body.to_string(),
+        ..send(&world.number, "+351912000111", "")
+    }
+}

@@ -5,7 +5,8 @@ use proto::onboarding::v1::{
     CreateTenantRequest, CreateTenantResponse, GetOwnTenantRequest, GetOwnTenantResponse,
     GetTenantRequest, GetTenantResponse, ListPartnersRequest, ListPartnersResponse,
     ListTenantsRequest, ListTenantsResponse, ResumeTenantRequest, ResumeTenantResponse,
-    SuspendTenantRequest, SuspendTenantResponse, partner_service_server::PartnerService,
+    SetTenantQuotaRequest, SetTenantQuotaResponse, SuspendTenantRequest, SuspendTenantResponse,
+    UpdateOwnTenantRequest, UpdateOwnTenantResponse, partner_service_server::PartnerService,
     tenant_service_server::TenantService,
 };
 use tonic::{Request, Response, Status};
@@ -95,6 +96,26 @@ impl TenantService for Tenants {
         let id = server::parse_id("tenant_id", &request.get_ref().tenant_id)?;
         let row = self.0.set_tenant_state(&scope, id, "active", "").await?;
         Ok(Response::new(ResumeTenantResponse { tenant: Some(events::tenant(&row)) }))
+    }
+
+    async fn set_tenant_quota(
+        &self,
+        request: Request<SetTenantQuotaRequest>,
+    ) -> Result<Response<SetTenantQuotaResponse>, Status> {
+        let scope = server::scope(&request)?;
+        let request = request.into_inner();
+        let id = server::parse_id("tenant_id", &request.tenant_id)?;
+        let row = self.0.set_quota(&scope, id, request.messages_per_day).await?;
+        Ok(Response::new(SetTenantQuotaResponse { tenant: Some(events::tenant(&row)) }))
+    }
+
+    async fn update_own_tenant(
+        &self,
+        request: Request<UpdateOwnTenantRequest>,
+    ) -> Result<Response<UpdateOwnTenantResponse>, Status> {
+        let scope = server::scope(&request)?;
+        let row = self.0.update_own(&scope, &request.get_ref().require_opt_in).await?;
+        Ok(Response::new(UpdateOwnTenantResponse { tenant: Some(events::tenant(&row)) }))
     }
 
     async fn get_own_tenant(

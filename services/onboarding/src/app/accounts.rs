@@ -155,6 +155,7 @@ fn refused(tx: &ScopedTx, saga: &Saga, at_us: i64) -> store::Event {
         tenant: Some(saga.row.tenant_id),
         partner: saga.row.partner_id,
         detail: &saga.row.waba_meta_id,
+        desk: true,
     };
     events::audit(tx.ids(), tx.now(), at_us, &deed)
 }

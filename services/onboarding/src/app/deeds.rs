@@ -46,7 +46,15 @@ impl Desk {
         of: (Option<Uuid>, Option<Uuid>),
         detail: &'a str,
     ) -> Deed<'a> {
-        Deed { actor: self.actor.clone(), action, object, tenant: of.0, partner: of.1, detail }
+        Deed {
+            actor: self.actor.clone(),
+            action,
+            object,
+            tenant: of.0,
+            partner: of.1,
+            detail,
+            desk: true,
+        }
     }
 }
 

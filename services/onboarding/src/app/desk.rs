@@ -86,11 +86,13 @@ impl App {
                     name: name.clone(),
                     region: region.clone(),
                     state: "active".to_owned(),
+                    require_opt_in: String::new(),
+                    messages_per_day: None,
                     created_us: tx.now().as_micros(),
                     version: 1,
                 };
                 tenant::insert(&tx, row.clone()).await?;
-                tx.publish(events::tenant_changed(&tx, &row)).await?;
+                tx.publish(events::tenant_changed(tx.ids(), tx.now(), &row)).await?;
                 let object = TenantId::from_uuid(id).to_string();
                 let deed = desk.deed("tenant.created", object, (Some(id), partner), "");
                 tx.publish(events::audit(tx.ids(), tx.now(), at_us, &deed)).await?;
@@ -124,7 +126,7 @@ impl App {
                 state.clone_into(&mut row.state);
                 row.version += 1;
                 tenant::update(&tx, &row).await?;
-                tx.publish(events::tenant_changed(&tx, &row)).await?;
+                tx.publish(events::tenant_changed(tx.ids(), tx.now(), &row)).await?;
                 let action =
                     if state == "suspended" { "tenant.suspended" } else { "tenant.resumed" };
                 let deed = desk.deed(

@@ -14,6 +14,9 @@ pub(crate) struct Model {
     pub(crate) name: String,
     pub(crate) region: String,
     pub(crate) state: String,
+    /// Words of categories, with spaces between them.
+    pub(crate) require_opt_in: String,
+    pub(crate) messages_per_day: Option<i64>,
     pub(crate) created_us: i64,
     pub(crate) version: i64,
 }
@@ -56,15 +59,32 @@ pub(crate) async fn own(tx: &ScopedTx) -> Result<Option<Model>, Error> {
     tx.find::<Entity>().one().await
 }
 
+/// The scope's own tenant, its row locked until the end of the unit.
+pub(crate) async fn lock_own(tx: &ScopedTx) -> Result<Option<Model>, Error> {
+    tx.find::<Entity>().for_update().one().await
+}
+
+/// Writes what a tenant set for itself.
+pub(crate) async fn update_own(tx: &ScopedTx, row: &Model) -> Result<(), Error> {
+    tx.update::<Entity>()
+        .set(Column::RequireOptIn, row.require_opt_in.clone())
+        .set(Column::Version, row.version)
+        .filter(Column::TenantId.eq(row.tenant_id))
+        .exec()
+        .await
+        .map(drop)
+}
+
 /// Puts a new tenant down.
 pub(crate) async fn insert(tx: &SystemTx, row: Model) -> Result<(), Error> {
     tx.insert(super::whole::<_, ActiveModel>(row)).await
 }
 
-/// Writes a tenant's state.
+/// Writes what the desk sets of a tenant.
 pub(crate) async fn update(tx: &SystemTx, row: &Model) -> Result<(), Error> {
     tx.update::<Entity>()
         .set(Column::State, row.state.clone())
+        .set(Column::MessagesPerDay, row.messages_per_day)
         .set(Column::Version, row.version)
         .filter(Column::TenantId.eq(row.tenant_id))
         .exec()

@@ -23,6 +23,8 @@ mod saga;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]
+mod settings;
+#[cfg(test)]
 mod stage;
 #[cfg(test)]
 mod state;

@@ -12,6 +12,7 @@ fn standing() -> Standing {
         rejected_reason: String::new(),
         category: "UTILITY".to_owned(),
         quality: UNRATED.to_owned(),
+        ttl_s: None,
         parameter_format: "POSITIONAL".to_owned(),
         components: "[]".to_owned(),
         heard: Heard::default(),

@@ -3,6 +3,7 @@
 //! even its key.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use auth::Environment;
 use kernel::id::{MessageId, NumberId};
@@ -17,7 +18,7 @@ use uuid::Uuid;
 use super::{Draft, Quote};
 use crate::app::pen::{Note, Pen};
 use crate::app::people::{People, Person, Placed};
-use crate::domain::contact::Identity;
+use crate::domain::contact::{Identity, Unwanted};
 use crate::domain::conversation::{Window, judge};
 use crate::domain::message::{
     Category, Class, Course, Deadlines, Dispatch, Message, MessageStatus, Origin, Outbound,
@@ -26,7 +27,9 @@ use crate::domain::message::{
 use crate::domain::sender::{Obstacle, Sender};
 use crate::error::{Error, Thing};
 use crate::failpoint::failpoint;
-use crate::rows::{conversation, key, message, meta_id, sender, template_state};
+use crate::rows::{
+    contact, conversation, key, message, meta_id, quota_use, sender, template_state,
+};
 
 /// The lane of accepts.
 #[derive(Debug, Clone)]
@@ -181,6 +184,11 @@ impl AcceptLane {
                 Err(error) => drop(decided.insert(place, Err(error))),
             }
         }
+        let granted = known.granted(tx, taken.len()).await?;
+        for place in places.drain(granted..) {
+            decided.insert(place, Err(known.quota_used_up()));
+        }
+        taken.truncate(granted);
         if taken.is_empty() {
             return Ok(decided);
         }
@@ -237,7 +245,7 @@ impl AcceptLane {
                 class: Class::of(&passed.category, draft.origin),
                 category: passed.category.clone(),
                 template: passed.template.map(template_state::Model::template_id),
-                ttl_s: None,
+                ttl_s: passed.template.and_then(|template| template.ttl_s),
                 edge_id: Some(edge_id(draft.id, &draft.recipient).as_str().to_owned()),
                 callback_data: draft.callback_data.clone(),
                 due,
@@ -317,6 +325,25 @@ impl Known {
                 .await?;
         let quotes = quotes(tx, drafts).await?;
         Ok(Self { now: tx.now(), senders, templates, quotes })
+    }
+
+    /// How many of `wanted` messages the tenant's quota lets through; they are counted with the unit that stores them.
+    async fn granted(&self, tx: &ScopedTx, wanted: usize) -> Result<usize, Error> {
+        match self.quota() {
+            Some(most) if wanted > 0 => Ok(quota_use::take(tx, wanted, most).await?.min(wanted)),
+            Some(_) | None => Ok(wanted),
+        }
+    }
+
+    /// The tenant's quota; all senders of a batch are of one tenant.
+    fn quota(&self) -> Option<i64> {
+        self.senders.values().find_map(|sender| sender.messages_per_day)
+    }
+
+    fn quota_used_up(&self) -> Error {
+        let ends = quota_use::day_ends(self.now).as_micros();
+        let wait = u64::try_from(ends.saturating_sub(self.now.as_micros())).unwrap_or(0);
+        Error::Quota { most: self.quota().unwrap_or(0), wait: Duration::from_micros(wait) }
     }
 
     /// What number, template and quote say.
@@ -403,11 +430,14 @@ impl Known {
 
     /// What the customer and the conversation say.
     fn allow(&self, one: &Passed<'_>, people: &People) -> Result<(), Error> {
-        let blocked = people
-            .contact(&one.person)
-            .is_some_and(|contact| contact.consent().blocks(&one.category, self.now));
-        if blocked {
-            return Err(Error::OptedOut(one.category.as_str().to_owned()));
+        let sender = self.senders.get(&one.draft.number);
+        let rule = sender.map(|sender| sender.opt_in).unwrap_or_default();
+        let consent = people.contact(&one.person).map(contact::Model::consent).unwrap_or_default();
+        let category = || one.category.as_str().to_owned();
+        match consent.refuses(&one.category, rule, self.now) {
+            Some(Unwanted::OptedOut) => return Err(Error::OptedOut(category())),
+            Some(Unwanted::NotOptedIn) => return Err(Error::NotOptedIn(category())),
+            None => {}
         }
         let conversation = people.conversation(&one.person);
         if one.draft.origin == Origin::Automation {
@@ -418,7 +448,7 @@ impl Known {
                 return Err(Error::Held(by.to_owned()));
             }
         }
-        let heard_since = self.senders.get(&one.draft.number).and_then(Sender::heard_since);
+        let heard_since = sender.and_then(Sender::heard_since);
         if one.draft.body.needs_open_window() {
             // A scheduled one is judged when its hour comes.
             let last = conversation.and_then(conversation::Model::last_inbound);

@@ -9,7 +9,7 @@ use serde_json::Value;
 use store::ScopedTx;
 
 use crate::app::people::{People, Person};
-use crate::domain::contact::{ConsentCategory, Identity};
+use crate::domain::contact::{ConsentCategory, Identity, Wish};
 use crate::domain::sender::Sender;
 use crate::error::Error;
 use crate::rows::contact;
@@ -19,7 +19,7 @@ use crate::rows::contact;
 pub(super) struct Preference {
     number: NumberId,
     identity: Identity,
-    stop: bool,
+    wish: Wish,
     at: Option<Timestamp>,
 }
 
@@ -27,9 +27,9 @@ impl Preference {
     /// Reads an entry of `user_preferences[]`. `None` for what is not about stopping or resuming.
     pub(super) fn read(number: NumberId, value: &Value) -> Option<Self> {
         let text = |name: &str| value.get(name).and_then(Value::as_str);
-        let stop = match text("value")? {
-            "stop" => true,
-            "resume" | "signup" => false,
+        let wish = match text("value")? {
+            "stop" => Wish::OptedOut,
+            "resume" | "signup" => Wish::OptedIn,
             _ => return None,
         };
         let identity = Identity {
@@ -42,7 +42,7 @@ impl Preference {
         (!identity.is_empty()).then_some(Self {
             number,
             identity,
-            stop,
+            wish,
             at: at.map(Timestamp::from_seconds),
         })
     }
@@ -71,19 +71,19 @@ pub(super) async fn apply(
             at: one.at.unwrap_or(tx.now()),
             told_by_meta: true,
         };
-        wishes.push((person, one.stop));
+        wishes.push((person, one.wish));
     }
     let people: Vec<&Person> = wishes.iter().map(|(person, _)| person).collect();
     let mut known = People::load(tx, &people).await?;
     let placed = known.ensure(tx, &people).await?;
-    let mut last: BTreeMap<_, (bool, Timestamp)> = BTreeMap::new();
-    for ((person, stop), placed) in wishes.iter().zip(&placed) {
-        last.insert(placed.contact, (*stop, person.at));
+    let mut last: BTreeMap<_, (Wish, Timestamp)> = BTreeMap::new();
+    for ((person, wish), placed) in wishes.iter().zip(&placed) {
+        last.insert(placed.contact, (*wish, person.at));
     }
     let rows = contact::by_id(tx, last.keys().map(kernel::id::Id::uuid).collect()).await?;
     for row in rows {
-        let Some((stop, at)) = last.get(&row.contact_id()) else { continue };
-        let consent = row.consent().set(ConsentCategory::Marketing, *stop, *at);
+        let Some((wish, at)) = last.get(&row.contact_id()) else { continue };
+        let consent = row.consent().set(ConsentCategory::Marketing, *wish, *at)?;
         contact::set_consent(tx, row.contact_id(), consent).await?;
     }
     Ok(())

@@ -15,6 +15,8 @@ pub(super) fn tenant(tenant: Option<&onboarding::Tenant>) -> Option<state::Tenan
     Some(state::TenantRow {
         tenant_id: tenant.id.parse::<TenantId>().ok()?.uuid(),
         active: tenant.state() == TenantState::Active,
+        require_opt_in: tenant.require_opt_in.join(" "),
+        messages_per_day: tenant.messages_per_day,
         version: tenant.version,
     })
 }
@@ -87,6 +89,7 @@ pub(super) fn template(
         category: template.category.clone(),
         status: template.status.clone(),
         shape,
+        ttl_s: template.message_send_ttl_seconds,
         deleted: template.deleted,
         version: template.version,
     })

@@ -10,6 +10,11 @@ use super::Category;
 
 /// Meta's longest life of a message that no template limits.
 const LONGEST_AT_META: Duration = Duration::from_hours(30 * 24);
+/// Life of a one-time passcode whose template names none (templates from before 2024-10-23 have the longest; Meta does
+/// not tell which those are, and a later word lifts the status all the same).
+const PASSCODE_AT_META: Duration = Duration::from_mins(10);
+/// How much longer we wait for a word, which may be late.
+const MARGIN: Duration = Duration::from_mins(5);
 
 /// Deadlines by category, in seconds; part of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,13 +71,25 @@ impl Deadlines {
     }
 }
 
-/// When Meta has dropped a message that it accepted at `at`, silently where it does so.
-pub(crate) fn accepted_until(at: Timestamp, template_ttl: Option<Duration>) -> Timestamp {
-    at + template_ttl.unwrap_or(LONGEST_AT_META)
+/// When Meta has dropped a message that it accepted at `at`, which it does without a word. `ttl_s` is the template's own
+/// life in seconds, -1 the longest.
+pub(crate) fn accepted_until(at: Timestamp, category: &Category, ttl_s: Option<i64>) -> Timestamp {
+    let life = match (ttl_s.map(u64::try_from), category) {
+        (Some(Ok(seconds)), _) => Duration::from_secs(seconds),
+        (None, Category::Authentication) => PASSCODE_AT_META,
+        (Some(Err(_)), _)
+        | (
+            None,
+            Category::Utility | Category::Service | Category::Marketing | Category::Unknown(_),
+        ) => LONGEST_AT_META,
+    };
+    at + life + MARGIN
 }
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
 
     #[test]
@@ -89,5 +106,20 @@ mod tests {
             deadlines.unknown_until(&Category::Marketing, now),
             Timestamp::from_seconds(1_900)
         );
+    }
+
+    #[rstest]
+    #[case::a_text(Category::Service, None, 30 * 86_400)]
+    #[case::a_passcode(Category::Authentication, None, 600)]
+    #[case::a_template_that_says(Category::Utility, Some(3_600), 3_600)]
+    #[case::a_passcode_that_says(Category::Authentication, Some(90), 90)]
+    #[case::the_longest(Category::Authentication, Some(-1), 30 * 86_400)]
+    fn what_meta_took_is_waited_for_as_long_as_meta_tries(
+        #[case] category: Category,
+        #[case] ttl_s: Option<i64>,
+        #[case] life_s: i64,
+    ) {
+        let until = accepted_until(Timestamp::EPOCH, &category, ttl_s);
+        assert_eq!(until, Timestamp::from_seconds(life_s + 300));
     }
 }

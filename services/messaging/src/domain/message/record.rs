@@ -164,6 +164,8 @@ impl Outbound {
         }
         if word.status.is_word_of_meta() && self.dispatch == Dispatch::Sending {
             self.dispatch = Dispatch::Settled;
+            // The one by which we wanted to know is kept; from here on Meta's own counts.
+            self.deadline = None;
         }
         if self.dispatch == Dispatch::Settled || self.dispatch == Dispatch::Expired {
             self.deadline = self.deadline_when_settled(word.at);
@@ -176,10 +178,9 @@ impl Outbound {
             return None;
         }
         match self.status {
-            MessageStatus::Accepted | MessageStatus::Sent => self.deadline.or_else(|| {
-                let ttl = self.ttl_s.and_then(|seconds| u64::try_from(seconds).ok());
-                Some(accepted_until(at, ttl.map(std::time::Duration::from_secs)))
-            }),
+            MessageStatus::Accepted | MessageStatus::Sent => {
+                self.deadline.or_else(|| Some(accepted_until(at, &self.category, self.ttl_s)))
+            }
             MessageStatus::Queued
             | MessageStatus::Unknown
             | MessageStatus::Delivered
@@ -280,9 +281,11 @@ pub(crate) mod tests {
     #[test]
     fn what_meta_took_has_a_deadline_until_it_arrives() {
         let mut message = sending();
-        message.deadline = None;
+        let days = |days: i64| Some(Timestamp::from_seconds(10 + days * 86_400 + 300));
         message.hear(&word(MessageStatus::Accepted));
-        assert!(message.deadline.is_some());
+        assert_eq!(message.deadline, days(30), "not the deadline of its sending");
+        message.hear(&Word { at: Timestamp::from_seconds(500), ..word(MessageStatus::Sent) });
+        assert_eq!(message.deadline, days(30), "counted from when Meta took it");
         message.hear(&word(MessageStatus::Read));
         assert_eq!(message.deadline, None);
     }

@@ -16,6 +16,8 @@ pub(crate) enum LocalReason {
     WindowClosed,
     /// The customer opted out after it was accepted.
     OptedOut,
+    /// The tenant asks for an opt-in since, or the customer took theirs back.
+    NotOptedIn,
     /// Its template may not be sent any more.
     TemplateNotSendable,
     /// Its number may not send any more.
@@ -31,11 +33,12 @@ pub(crate) enum LocalReason {
 }
 
 impl LocalReason {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Cancelled,
         Self::Expired,
         Self::WindowClosed,
         Self::OptedOut,
+        Self::NotOptedIn,
         Self::TemplateNotSendable,
         Self::NumberNotSendable,
         Self::WabaNotSendable,
@@ -51,6 +54,7 @@ impl LocalReason {
             Self::Expired => "expired",
             Self::WindowClosed => "window_closed",
             Self::OptedOut => "opted_out",
+            Self::NotOptedIn => "not_opted_in",
             Self::TemplateNotSendable => "template_not_sendable",
             Self::NumberNotSendable => "number_not_sendable",
             Self::WabaNotSendable => "waba_not_sendable",
@@ -70,6 +74,7 @@ impl LocalReason {
             Self::QuotedFailed => Some(131_009),
             Self::Cancelled
             | Self::Expired
+            | Self::NotOptedIn
             | Self::WabaNotSendable
             | Self::TenantNotActive
             | Self::Unreadable => None,

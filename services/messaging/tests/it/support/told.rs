@@ -18,13 +18,7 @@ impl World {
     /// Has the owners tell of a number, its WABA and its tenant, and waits until messaging knows.
     pub(crate) async fn tell_of(&self, number: &Number) {
         self.stage.hook.numbers.lock().unwrap().push(number.clone());
-        let tenant = onboarding::Tenant {
-            id: number.tenant.to_string(),
-            name: "Casa Rosa".to_owned(),
-            state: onboarding::TenantState::Active.into(),
-            version: 1,
-            ..Default::default()
-        };
+        let tenant = tenant_proto(number, 1);
         self.publish_raw(tenant_changed(self.clock.now(), &tenant)).await;
         self.waba_says(number, onboarding::WabaState::Live, 1).await;
         let number_event = number_changed(self.clock.now(), &number_proto(number, 1));
@@ -61,6 +55,13 @@ impl World {
             ..Default::default()
         };
         self.publish_raw(waba_changed(self.clock.now(), &waba)).await;
+    }
+
+    /// Publishes a change of the tenant, as onboarding would.
+    pub(crate) async fn tenant_says(&self, change: impl FnOnce(&mut onboarding::Tenant)) {
+        let mut tenant = tenant_proto(&self.number, self.clock.now().as_micros());
+        change(&mut tenant);
+        self.publish_raw(tenant_changed(self.clock.now(), &tenant)).await;
     }
 
     /// Publishes a change of the number, as assets would.
@@ -116,6 +117,16 @@ fn number_proto(number: &Number, version: i64) -> assets::Number {
         throughput_mps: 80,
         registered: true,
         environment: number.environment.to_owned(),
+        version,
+        ..Default::default()
+    }
+}
+
+fn tenant_proto(number: &Number, version: i64) -> onboarding::Tenant {
+    onboarding::Tenant {
+        id: number.tenant.to_string(),
+        name: "Casa Rosa".to_owned(),
+        state: onboarding::TenantState::Active.into(),
         version,
         ..Default::default()
     }
