@@ -181,6 +181,16 @@ impl Dev {
         self.ready().await;
     }
 
+    /// The extra environment of its next start.
+    pub(crate) fn set_env(&mut self, env: &[(&str, &str)]) {
+        self.env = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    }
+
+    /// Whether its process has ended by itself.
+    pub(crate) fn ended(&mut self) -> bool {
+        self.process.as_mut().expect("started").ended()
+    }
+
     /// Starts the process without waiting.
     pub(crate) fn spawn(&mut self) {
         let folder = self.data.path().to_str().expect("a path").to_owned();
