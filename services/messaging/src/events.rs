@@ -66,7 +66,12 @@ pub(crate) fn message(message: &Message) -> pb::Message {
             dispatch: outbound.dispatch.as_str().to_owned(),
             status: outbound.status.as_str().to_owned(),
             failure_reason: outbound.status.reason().to_owned(),
-            meta_error: outbound.error.as_ref().map(meta_error),
+            // A no that is tried again is told by its step alone.
+            meta_error: outbound
+                .error
+                .as_ref()
+                .filter(|_| outbound.refusal().is_none())
+                .map(meta_error),
             category: outbound.category.as_str().to_owned(),
             template_id: outbound.template.map(|id| id.to_string()).unwrap_or_default(),
             not_before_us: (outbound.dispatch.is_ours_still() && outbound.due > message.created)

@@ -177,7 +177,12 @@ impl SettleLane {
         match decision {
             Decision::Accepted => {
                 let status = MessageStatus::Accepted;
-                outbound.hear(&Word { status, at: item.at, error: None });
+                // Another POST is made, or to be made, only after Meta's no to this one.
+                if outbound.attempts != item.attempt || outbound.dispatch.is_ours_still() {
+                    outbound.hear_late(status);
+                } else {
+                    outbound.hear(&Word { status, at: item.at, error: None });
+                }
                 let note = Note::plain(StepName::Accepted, item.at).with_detail(detail);
                 pen.note(message, note);
             }

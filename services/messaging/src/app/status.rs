@@ -169,7 +169,13 @@ pub(crate) async fn apply(tx: &ScopedTx, config: &Config, told: Vec<Told>) -> Re
         let Some(message) = messages.get_mut(id) else { continue };
         let of = attempts.get(&(*id, one.wamid().to_owned())).copied();
         let newest = message.outbound().map_or(0, |outbound| outbound.attempts);
-        let older = of.is_some_and(|attempt| attempt < newest);
+        let refused = message.outbound().is_some_and(|outbound| {
+            // Meta's no stands: until the next POST brings its own wamid, this one is of the refused one.
+            outbound.refusal().is_some()
+                && (outbound.dispatch.is_ours_still()
+                    || message.meta_id.as_deref() == Some(one.wamid()))
+        });
+        let older = refused || of.is_some_and(|attempt| attempt < newest);
         if !older && message.meta_id.as_deref() != Some(one.wamid()) {
             message.meta_id = Some(one.wamid().to_owned());
         }
@@ -238,13 +244,17 @@ fn hear(message: &mut Message, told: &Told, older: bool, window_open: bool, pen:
                 Delay::For(wait) => wait,
                 Delay::Pair => PAIR_REST,
             };
-            outbound.requeue(told.received + wait, true);
+            outbound.try_again(error.clone().unwrap_or_default(), told.received + wait);
             let note = Note::plain(StepName::Requeued, at).with_detail("Meta's no is tried again");
             pen.note(message, note.with_error(error));
             return;
         }
     }
-    outbound.hear(&Word { status, at, error: error.clone() });
+    if older && status.is_on_its_way() {
+        outbound.hear_late(status);
+    } else {
+        outbound.hear(&Word { status, at, error: error.clone() });
+    }
     let note = Note::plain(StepName::of(status), at).with_error(error);
     pen.note(message, Note { pricing: told.pricing(), ..note });
 }

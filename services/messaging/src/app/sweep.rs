@@ -126,7 +126,8 @@ fn overtake(message: &mut Message, now: Timestamp) -> Option<Note> {
         Dispatch::Sending => {
             outbound.fail(Failure::OutcomeUnknown, None, now);
             outbound.deadline = None;
-            Some(Note::plain(StepName::Failed, now).with_detail("outcome_unknown"))
+            let note = Note::plain(StepName::Failed, now).with_detail("outcome_unknown");
+            Some(note.with_error(outbound.error.clone()))
         }
         Dispatch::Settled => {
             outbound.deadline = None;

@@ -81,7 +81,7 @@ pub(crate) struct Outbound {
     pub(crate) dispatch: Dispatch,
     /// What callers see.
     pub(crate) status: MessageStatus,
-    /// Meta's words, where the status is Meta's no.
+    /// Meta's words: of the no that the status is, or of one that is tried again (`refusal`).
     pub(crate) error: Option<MetaError>,
     /// What it costs as.
     pub(crate) category: Category,
@@ -152,17 +152,42 @@ impl Message {
 }
 
 impl Outbound {
+    /// The no that Meta told by webhook about a POST that it had taken, while the message goes again.
+    pub(crate) fn refusal(&self) -> Option<&MetaError> {
+        match self.status {
+            MessageStatus::Failed(Failure::Local(_) | Failure::Meta(_)) => None,
+            MessageStatus::Queued
+            | MessageStatus::Unknown
+            | MessageStatus::Accepted
+            | MessageStatus::Sent
+            | MessageStatus::Delivered
+            | MessageStatus::Read
+            | MessageStatus::Played
+            | MessageStatus::Failed(Failure::OutcomeUnknown) => self.error.as_ref(),
+        }
+    }
+
     /// Takes in a word; answers whether the status changed.
     ///
     /// A word of Meta's settles what was on its way. What still waits with us stays there: a late word
-    /// about an earlier attempt must not stop a later one that is already lawful.
+    /// about an earlier attempt must not stop a later one that is already lawful. An end of ours, while
+    /// Meta's no stands, is that no: ours would change nothing of the `accepted` that Meta took back.
     pub(crate) fn hear(&mut self, word: &Word) -> bool {
         let before = self.status;
-        self.status = MessageStatus::after(before, word.status);
-        if self.status == word.status && self.status != before {
-            self.error.clone_from(&word.error);
+        let refusal = self.refusal().cloned();
+        let (status, error) = match &refusal {
+            Some(no) if word.status.is_end_of_ours() => {
+                (MessageStatus::Failed(Failure::Meta(no.code)), &refusal)
+            }
+            Some(_) | None => (word.status, &word.error),
+        };
+        let settles = word.status.is_word_of_meta() && self.dispatch == Dispatch::Sending;
+        self.status = MessageStatus::after(before, status);
+        let rose = self.status == status && self.status != before;
+        if rose || (settles && refusal.is_some()) {
+            self.error.clone_from(error);
         }
-        if word.status.is_word_of_meta() && self.dispatch == Dispatch::Sending {
+        if settles {
             self.dispatch = Dispatch::Settled;
             // The one by which we wanted to know is kept; from here on Meta's own counts.
             self.deadline = None;
@@ -171,6 +196,12 @@ impl Outbound {
             self.deadline = self.deadline_when_settled(word.at);
         }
         self.status != before
+    }
+
+    /// Takes in that Meta had taken a POST which it refused since: the status may rise by it, while the
+    /// next POST goes on and the refusal stands.
+    pub(crate) fn hear_late(&mut self, status: MessageStatus) {
+        self.status = MessageStatus::after(self.status, status);
     }
 
     fn deadline_when_settled(&self, at: Timestamp) -> Option<Timestamp> {
@@ -210,6 +241,16 @@ impl Outbound {
         true
     }
 
+    /// Goes again after `no`, which Meta told by webhook (I2 d). It is kept: a step until the message
+    /// arrives after all, and its end where nothing comes of the next try.
+    pub(crate) fn try_again(&mut self, no: MetaError, due: Timestamp) -> bool {
+        let queued = self.requeue(due, true);
+        if queued {
+            self.error = Some(no);
+        }
+        queued
+    }
+
     /// Meta answered a final no, or we did: over.
     pub(crate) fn fail(
         &mut self,
@@ -228,6 +269,7 @@ impl Outbound {
 pub(crate) mod tests {
     use kernel::time::Timestamp;
     use proptest::prelude::*;
+    use rstest::rstest;
 
     use super::*;
     use crate::domain::message::LocalReason;
@@ -298,6 +340,59 @@ pub(crate) mod tests {
         let mut cancelled = sending();
         cancelled.dispatch = Dispatch::Cancelled;
         assert!(!cancelled.requeue(Timestamp::EPOCH, false));
+    }
+
+    fn no(code: i64) -> MetaError {
+        MetaError { code, ..MetaError::default() }
+    }
+
+    /// Taken by Meta, refused by webhook, and in the queue again.
+    fn going_again() -> Outbound {
+        let mut message = sending();
+        message.hear(&word(MessageStatus::Accepted));
+        assert!(message.try_again(no(131_056), Timestamp::EPOCH));
+        message
+    }
+
+    #[rstest]
+    #[case::cancelled(Dispatch::Cancelled, Failure::Local(LocalReason::Cancelled))]
+    #[case::expired(Dispatch::Expired, Failure::Local(LocalReason::Expired))]
+    #[case::refused_by_us(Dispatch::Settled, Failure::Local(LocalReason::WindowClosed))]
+    #[case::lost_again(Dispatch::Sending, Failure::OutcomeUnknown)]
+    fn our_end_after_metas_no_is_that_no(#[case] dispatch: Dispatch, #[case] end: Failure) {
+        let mut message = going_again();
+        assert_eq!((message.status, message.dispatch), (MessageStatus::Accepted, Dispatch::Queued));
+        message.dispatch = dispatch;
+        message.hear(&word(MessageStatus::Failed(end)));
+        assert_eq!(message.status, MessageStatus::Failed(Failure::Meta(131_056)));
+        assert_eq!(message.error, Some(no(131_056)));
+        assert_eq!(message.refusal(), None);
+        message.hear(&word(MessageStatus::Delivered));
+        assert_eq!((message.status, message.error), (MessageStatus::Delivered, None));
+    }
+
+    #[rstest]
+    #[case(MessageStatus::Accepted)]
+    #[case(MessageStatus::Sent)]
+    #[case(MessageStatus::Delivered)]
+    fn the_next_posts_word_ends_the_refusal(#[case] status: MessageStatus) {
+        let mut message = going_again();
+        message.dispatch = Dispatch::Sending;
+        message.hear(&word(status));
+        assert_eq!((message.status, message.dispatch), (status, Dispatch::Settled));
+        assert_eq!(message.refusal(), None);
+    }
+
+    #[test]
+    fn a_late_word_about_the_refused_post_leaves_the_next_under_way() {
+        let mut message = sending();
+        assert!(message.try_again(no(131_056), Timestamp::EPOCH));
+        message.hear_late(MessageStatus::Accepted);
+        message.dispatch = Dispatch::Sending;
+        message.hear_late(MessageStatus::Sent);
+        assert_eq!((message.status, message.dispatch), (MessageStatus::Sent, Dispatch::Sending));
+        message.fail(Failure::OutcomeUnknown, None, Timestamp::from_seconds(20));
+        assert_eq!(message.status, MessageStatus::Failed(Failure::Meta(131_056)));
     }
 
     proptest! {

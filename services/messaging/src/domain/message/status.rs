@@ -157,6 +157,34 @@ impl MessageStatus {
         }
     }
 
+    /// Whether it is we who gave the message up.
+    pub(crate) const fn is_end_of_ours(self) -> bool {
+        match self {
+            Self::Failed(Failure::Local(_) | Failure::OutcomeUnknown) => true,
+            Self::Queued
+            | Self::Unknown
+            | Self::Accepted
+            | Self::Sent
+            | Self::Delivered
+            | Self::Read
+            | Self::Played
+            | Self::Failed(Failure::Meta(_)) => false,
+        }
+    }
+
+    /// Whether Meta has it and may still say anything: neither arrived nor refused.
+    pub(crate) const fn is_on_its_way(self) -> bool {
+        match self {
+            Self::Accepted | Self::Sent => true,
+            Self::Queued
+            | Self::Unknown
+            | Self::Delivered
+            | Self::Read
+            | Self::Played
+            | Self::Failed(_) => false,
+        }
+    }
+
     /// The word in rows and towards callers.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
