@@ -216,7 +216,7 @@ struct PartnerCreateInput {
 struct TenantQuotaSetInput {
     tenant_id: ID,
     /// 0 to 1,000,000,000; null lifts the quota. What was accepted today counts.
-    messages_per_day: Option<i64>,
+    messages_per_day: Option<i32>,
 }
 
 #[derive(Debug, InputObject)]
@@ -296,7 +296,7 @@ impl TenantMutation {
         let call = Call::of(ctx)?;
         let request = pb::SetTenantQuotaRequest {
             tenant_id: input.tenant_id.0,
-            messages_per_day: input.messages_per_day,
+            messages_per_day: input.messages_per_day.map(i64::from),
         };
         call.settle(call.tenants().set_tenant_quota(request).await, |answer| {
             TenantQuotaSetPayload { tenant: answer.tenant.map(Tenant), ..Default::default() }

@@ -95,7 +95,12 @@ fn proves_something(met: &[Met]) {
 }
 
 /// Lets everything come to rest, then collects the story.
-pub(super) async fn settled_story(api: &Api, told: &Told, kills: usize, inbound: Vec<String>) -> Story {
+pub(super) async fn settled_story(
+    api: &Api,
+    told: &Told,
+    kills: usize,
+    inbound: Vec<String>,
+) -> Story {
     api.control("DELETE", "/faults", &Value::Null).await;
     until("no message on its way to Meta", Duration::from_mins(1), async || {
         let open = statuses(api).await;

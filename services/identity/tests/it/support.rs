@@ -223,6 +223,7 @@ impl World {
             state: state.into(),
             created_us: 1,
             version,
+            ..Default::default()
         };
         self.publish(vec![events::tenant_changed(WallClock::now(&*self.clock), &tenant)]).await;
     }
