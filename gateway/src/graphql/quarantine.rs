@@ -43,6 +43,12 @@ impl QuarantineEntry {
         &self.0.field
     }
 
+    /// `no_waba`: it names none. `unknown_waba`: nobody here holds it. `two_holders`: a claim is known before the end of
+    /// the one before it. `before_claim`: it is older than the claim of the tenant that holds its WABA now, and another
+    /// tenant held it before; it is never placed, and forgotten in time. `wrong_app`, `wrong_environment`: it came from
+    /// another app than the one that onboarded the WABA. `unknown_number`: its number is not known yet.
+    /// `number_elsewhere`: its number is another WABA's. `too_large`: no event can carry it. `unreadable`: the delivery
+    /// is no payload of Meta's. `failed`: working on it failed again and again.
     async fn reason(&self) -> &str {
         &self.0.reason
     }

@@ -117,7 +117,8 @@ impl App {
     }
 
     /// Has all deliveries that were received since an instant worked on again; answers how many. What was routed is not
-    /// routed again: a replay finds what was lost, and what an older build could not read.
+    /// routed again, also where its WABA has another tenant by now: a replay finds what was lost, and what an older build
+    /// could not read.
     pub(crate) async fn replay_raw(&self, scope: &Scope, since_us: i64) -> Result<u32, Error> {
         cursor_scope(scope)?;
         let (at_us, actor) = (self.wall.now().as_micros(), scope.subject());

@@ -46,7 +46,7 @@ impl App {
         Ok(())
     }
 
-    /// Places a batch of what can be placed; answers how many those were.
+    /// Places a batch of what can be placed; answers how many it judged, and so took out of the line.
     pub(crate) async fn place_some(&self) -> Result<u32, Error> {
         let tally = self
             .store
@@ -59,7 +59,7 @@ impl App {
             metrics::became(Became::Placed, u64::from(tally.placed));
             tracing::info!(elements = tally.placed, "elements left the quarantine for their place");
         }
-        Ok(tally.placed)
+        Ok(tally.placed + tally.left)
     }
 }
 
@@ -77,7 +77,8 @@ pub(crate) async fn place(tx: &SystemTx, rows: Vec<quarantine::Model>) -> Result
     let id_of: HashMap<(&str, Uuid), Uuid> =
         pieces.iter().map(|piece| (piece.app_id.as_str(), piece.seen_key)).zip(ids).collect();
     let row_of = |piece: &Piece| id_of.get(&(piece.app_id.as_str(), piece.seen_key)).copied();
-    let placed: Vec<Uuid> = sorted.placed.iter().filter_map(|(piece, _)| row_of(piece)).collect();
+    let placed = sorted.placed.iter().map(|(piece, _)| *piece).chain(sorted.repeated);
+    let placed: Vec<Uuid> = placed.filter_map(row_of).collect();
     let mut left: HashMap<Option<Reason>, Vec<Uuid>> = HashMap::new();
     for (piece, reason) in &sorted.left {
         // Why a whole delivery stands here was found out when it was worked on, and stays so.

@@ -237,14 +237,15 @@ async fn settle(tx: &SystemTx, claim: &str, opened: &[Opened]) -> Result<Counts,
             Err(all) => whole.push((all, Reason::Unreadable)),
         }
     }
-    let spread::Sorted { placed, mut left } = spread::sort(tx, &pieces).await?;
+    let all = pieces.len() + whole.len();
+    let spread::Sorted { placed, repeated: _, mut left } = spread::sort(tx, &pieces).await?;
     let routed = spread::publish(tx, &placed).await?;
     left.append(&mut whole);
     let quarantined = quarantine::keep(tx, &left).await?;
     let count = |all: usize| u64::try_from(all).unwrap_or(u64::MAX);
     Ok(Counts {
         routed,
-        repeated: count(placed.len() + left.len()) - routed - quarantined,
+        repeated: count(all) - routed - quarantined,
         quarantined,
         unreadable: count(unreadable.len()),
     })

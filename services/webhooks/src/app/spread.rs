@@ -2,7 +2,7 @@
 //!
 //! All of it is part of the caller's transaction: what is known, what was seen, the events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use store::{Error, SystemTx, Uuid};
 
@@ -16,6 +16,8 @@ use crate::{events, rows};
 /// Pieces by whether they have a place, each in the order of the pieces.
 pub(crate) struct Sorted<'a> {
     pub(crate) placed: Vec<(&'a Piece, Place)>,
+    /// Routed to a tenant that held the WABA before: nobody's any more, and nothing that waits.
+    pub(crate) repeated: Vec<&'a Piece>,
     pub(crate) left: Vec<(&'a Piece, Reason)>,
 }
 
@@ -29,7 +31,28 @@ pub(crate) async fn sort<'a>(tx: &SystemTx, pieces: &[&'a Piece]) -> Result<Sort
             Err(reason) => left.push((*piece, reason)),
         }
     }
-    Ok(Sorted { placed, left })
+    let routed = routed_before(tx, &known, &left).await?;
+    let (again, left): (Vec<_>, Vec<_>) =
+        left.into_iter().partition(|(piece, _)| routed.contains(&piece.seen_key));
+    let repeated = again.into_iter().map(|(piece, _)| piece).collect();
+    Ok(Sorted { placed, repeated, left })
+}
+
+/// Keys of those from before a claim that were routed to whoever held the WABA then.
+async fn routed_before(
+    tx: &SystemTx,
+    known: &Known,
+    left: &[(&Piece, Reason)],
+) -> Result<HashSet<Uuid>, Error> {
+    let older = left.iter().filter(|(_, reason)| *reason == Reason::BeforeClaim);
+    let older: Vec<&Piece> = older.map(|(piece, _)| *piece).collect();
+    if older.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let ever = older.iter().flat_map(|piece| known.tenants_ever(&piece.waba_meta_id));
+    let tenants: Vec<Uuid> = ever.collect::<BTreeSet<_>>().into_iter().collect();
+    let keys: Vec<Uuid> = older.iter().map(|piece| piece.seen_key).collect();
+    seen::routed(tx, &tenants, &keys).await
 }
 
 /// Publishes those that were not published before, and the word that a WABA was heard of; answers how many were new.

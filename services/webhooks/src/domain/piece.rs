@@ -62,6 +62,7 @@ pub(crate) struct Piece {
     pub(crate) element: String,
     pub(crate) metadata: String,
     pub(crate) contact: String,
+    /// Meta's time; 0 where it tells none.
     pub(crate) entry_time_s: i64,
     /// Equal for two deliveries of the same thing.
     pub(crate) seen_key: Uuid,
@@ -122,6 +123,14 @@ impl Piece {
     /// Whether it is addressed to a number, and not merely about one: only `metadata` is an address.
     pub(crate) fn is_addressed(&self) -> bool {
         !self.metadata.is_empty() && !self.number_meta_id.is_empty()
+    }
+
+    /// When it was in the world at the latest: Meta repeats a delivery for days, so one that comes now may be old.
+    pub(crate) fn known_us(&self) -> i64 {
+        match self.entry_time_s {
+            0 => self.received_us,
+            told_s => self.received_us.min(told_s.saturating_mul(1_000_000)),
+        }
     }
 
     /// Whether an event can carry it.

@@ -56,6 +56,8 @@ pub(crate) enum Reason {
     UnknownWaba,
     /// Two seem to hold it: one of them is about to be known as released.
     TwoHolders,
+    /// It is older than its holder's claim, and another tenant held the WABA before: it stays as it is.
+    BeforeClaim,
     /// It came from another app than the one that onboarded the WABA.
     WrongApp,
     /// The app's environment is not the WABA's.
@@ -79,6 +81,7 @@ impl Reason {
             Self::NoWaba => "no_waba",
             Self::UnknownWaba => "unknown_waba",
             Self::TwoHolders => "two_holders",
+            Self::BeforeClaim => "before_claim",
             Self::WrongApp => "wrong_app",
             Self::WrongEnvironment => "wrong_environment",
             Self::UnknownNumber => "unknown_number",
@@ -117,6 +120,9 @@ impl Known {
         if holders.next().is_some() {
             return Err(Reason::TwoHolders);
         }
+        if self.is_an_earlier_tenants(piece, account) {
+            return Err(Reason::BeforeClaim);
+        }
         if account.app_id != piece.app_id {
             return Err(Reason::WrongApp);
         }
@@ -129,6 +135,18 @@ impl Known {
         }
         let proves = account.unheard && piece.received_us >= account.claimed_us;
         Ok(Place { tenant: account.tenant, waba: account.waba, number, proves })
+    }
+
+    /// Every tenant that holds a WABA or held it once.
+    pub(crate) fn tenants_ever(&self, waba_meta_id: &str) -> impl Iterator<Item = Uuid> {
+        self.accounts.get(waba_meta_id).into_iter().flatten().map(|account| account.tenant)
+    }
+
+    /// Whether a piece is from before the holder's claim, while another tenant held the WABA once (T14). A tenant that
+    /// claims its own WABA again keeps what is its own.
+    fn is_an_earlier_tenants(&self, piece: &Piece, holder: &Account) -> bool {
+        piece.known_us() < holder.claimed_us
+            && self.tenants_ever(&holder.meta_id).any(|tenant| tenant != holder.tenant)
     }
 
     fn number(&self, piece: &Piece, account: &Account) -> Result<Option<Uuid>, Reason> {
@@ -223,6 +241,28 @@ mod tests {
         let released = Account { released: true, ..account(1, 2) };
         let known = known(vec![released, account(3, 4)], vec![line(1, 2), line(3, 4)]);
         assert_eq!(known.place(&message(), MOST).unwrap().tenant, Uuid::from_u128(3));
+    }
+
+    #[rstest]
+    #[case::received_before(99, 0, false)]
+    #[case::told_late(100_000_000, 99, false)]
+    #[case::received_with_the_claim(100_000_000, 100, true)]
+    #[case::without_a_time_of_metas(100_000_000, 0, true)]
+    #[case::with_a_time_to_come(100_000_000, i64::MAX, true)]
+    fn who_takes_a_waba_over_gets_nothing_older(
+        #[case] received_us: i64,
+        #[case] entry_time_s: i64,
+        #[case] is_placed: bool,
+    ) {
+        let earlier = Account { released: true, claimed_us: 0, ..account(1, 2) };
+        let holder = Account { claimed_us: 100_000_000, ..account(3, 4) };
+        let own = Account { tenant: holder.tenant, ..earlier.clone() };
+        let piece = Piece { entry_time_s, received_us, ..message() };
+        let taken_over = known(vec![earlier, holder.clone()], vec![line(1, 2), line(3, 4)]);
+        let place = taken_over.place(&piece, MOST).map(|place| place.tenant);
+        assert_eq!(place, if is_placed { Ok(holder.tenant) } else { Err(Reason::BeforeClaim) });
+        let claimed_again = known(vec![own, holder.clone()], vec![line(3, 4)]);
+        assert_eq!(claimed_again.place(&piece, MOST).unwrap().tenant, holder.tenant);
     }
 
     #[test]

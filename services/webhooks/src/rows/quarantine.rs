@@ -135,7 +135,8 @@ pub(crate) async fn range(
 
 /// Rows whose WABA, app, environment and number fit together now, oldest first, locked; those in other hands are left out.
 pub(crate) async fn placeable(tx: &SystemTx, limit: i64) -> Result<Vec<Model>, Error> {
-    // The rule of `domain::place`, so that what is found here is placed and never found again in vain.
+    // The rule of `domain::place` for reasons that pass. What is found here and still has no place (it is too large, or
+    // older than the claim) gets a reason that stays, and so is never found again in vain.
     const PLACEABLE: &str = "SELECT q.id AS id FROM quarantine q WHERE {purpose} \
          AND q.reason IN ('unknown_waba', 'two_holders', 'wrong_app', 'wrong_environment', 'unknown_number', 'number_elsewhere') \
          AND (SELECT count(*) FROM waba h WHERE h.meta_id = q.waba_meta_id AND h.state <> 'released') = 1 \

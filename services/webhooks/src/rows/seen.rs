@@ -45,6 +45,19 @@ pub(crate) async fn first(
     Ok(new.into_iter().map(|row| (row.tenant_id, row.seen_key)).collect())
 }
 
+/// Which of these keys one of these tenants had routed.
+pub(crate) async fn routed(
+    tx: &SystemTx,
+    tenants: &[Uuid],
+    keys: &[Uuid],
+) -> Result<HashSet<Uuid>, Error> {
+    // Primary key of element_seen.
+    let of_these = Column::TenantId.is_in(tenants.iter().copied());
+    let named = Column::SeenKey.is_in(keys.iter().copied());
+    let rows = tx.find::<Entity>().filter(of_these).filter(named).all().await?;
+    Ok(rows.into_iter().map(|row| row.seen_key).collect())
+}
+
 /// Forgets at most `limit` elements that were received before an instant.
 pub(crate) async fn forget(tx: &SystemTx, before_us: i64, limit: i64) -> Result<u64, Error> {
     // Index ix_element_seen_received_us.

@@ -12,3 +12,5 @@ mod receive;
 mod routing;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod waba_moves;

@@ -7,7 +7,7 @@ use rstest::rstest;
 use store::Backend;
 use testkit::until;
 
-use crate::support::{OTHER_APP, OTHER_SECRET, Setup, World, elements, message};
+use crate::support::{NOW_S, OTHER_APP, OTHER_SECRET, Setup, World, elements, message, message_of};
 
 async fn quarantined(world: &World) -> Vec<QuarantineEntry> {
     world.desk().list_quarantine(ListQuarantineRequest::default()).await.unwrap().into_inner().items
@@ -119,7 +119,7 @@ async fn a_waba_that_changes_hands_is_its_new_holders(
     let second = World::held("9", "5");
     // The new claim is told before the old one's end: whose it is cannot be said.
     world.tell(vec![World::of_waba(&second.waba), World::of_number(&second.number)]).await;
-    world.deliver(message("9", "5", "wamid.1")).await;
+    world.deliver(message_of(NOW_S, "9", "5", "wamid.1")).await;
     world.settled().await;
     assert_eq!(reasons(&world).await, ["two_holders"]);
     let mut released = first.waba.clone();

@@ -362,7 +362,12 @@ pub(crate) fn sign(secret: &str, body: &[u8]) -> String {
 
 /// A delivery with one inbound message, as Meta writes it: escaped to ASCII.
 pub(crate) fn message(waba: &str, number: &str, wamid: &str) -> String {
+    message_of(NOW_S - 1, waba, number, wamid)
+}
+
+/// The same, written at a second of Meta's.
+pub(crate) fn message_of(at_s: i64, waba: &str, number: &str, wamid: &str) -> String {
     format!(
-        r#"{{"object":"whatsapp_business_account","entry":[{{"id":"{waba}","changes":[{{"field":"messages","value":{{"messaging_product":"whatsapp","metadata":{{"display_phone_number":"351300111222","phone_number_id":"{number}"}},"contacts":[{{"profile":{{"name":"Zo\u00eb"}},"wa_id":"351911222333","user_id":"PT.1"}}],"messages":[{{"from":"351911222333","from_user_id":"PT.1","id":"{wamid}","timestamp":"1795443199","type":"text","text":{{"body":"caf\u00e9 \ud83d\ude00 a\/b"}}}}]}}}}]}}]}}"#
+        r#"{{"object":"whatsapp_business_account","entry":[{{"id":"{waba}","changes":[{{"field":"messages","value":{{"messaging_product":"whatsapp","metadata":{{"display_phone_number":"351300111222","phone_number_id":"{number}"}},"contacts":[{{"profile":{{"name":"Zo\u00eb"}},"wa_id":"351911222333","user_id":"PT.1"}}],"messages":[{{"from":"351911222333","from_user_id":"PT.1","id":"{wamid}","timestamp":"{at_s}","type":"text","text":{{"body":"caf\u00e9 \ud83d\ude00 a\/b"}}}}]}}}}]}}]}}"#
     )
 }

@@ -169,6 +169,27 @@ async fn a_batch_costs_the_same_statements_however_large_it_is(
 
 #[rstest]
 #[tokio::test]
+async fn what_is_older_than_the_new_holders_claim_leaves_the_placers_line(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let world = World::on(backend, Config::default()).await;
+    world.append_messages(2).await;
+    world.app.route_some(&CancellationToken::new()).await.unwrap();
+    let (id, claimed_us) = (|n: u128| world.database.literal(Uuid::from_u128(n)), i64::MAX);
+    for row in [
+        format!("{}, {}, '9', '1', '', 'released', 0, 1, -1, 2", id(1), id(2)),
+        format!("{}, {}, '9', '1', '', 'held', {claimed_us}, 1, -1, 1", id(3), id(4)),
+    ] {
+        world.database.change(&format!("INSERT INTO waba VALUES ({row})")).await;
+    }
+    assert_eq!(world.app.place_some().await.unwrap(), 2);
+    assert_eq!(world.app.place_some().await.unwrap(), 0, "never found again in vain");
+    let kept = "SELECT count(*) FROM quarantine WHERE reason = 'before_claim' AND attempts = 1";
+    assert_eq!((world.database.count(kept).await, world.events().await), (2, 0));
+}
+
+#[rstest]
+#[tokio::test]
 async fn rows_are_forgotten_after_their_time_and_not_before(
     #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
 ) {
