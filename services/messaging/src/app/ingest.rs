@@ -6,6 +6,7 @@
 
 mod inbound;
 mod preference;
+mod tidings;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,18 +15,16 @@ use async_trait::async_trait;
 use auth::Acting;
 use bus::{Consumer, Envelope, Failure, Verdict};
 use kernel::id::{NumberId, TenantId, WabaId};
-use kernel::time::Timestamp;
 use proto::events::v1::ElementRouted;
-use serde_json::Value;
 use store::purpose::messaging::INGEST;
 use store::{ScopedTx, Shard, Store};
 use uuid::Uuid;
 
-use self::inbound::Heard;
-use crate::app::status::{self, Told};
+use self::tidings::Tidings;
+pub(crate) use self::tidings::Unreadable;
+use crate::app::status;
 use crate::config::Config;
 use crate::domain::conversation::Hearing;
-use crate::domain::sender::Sender;
 use crate::error::Error;
 use crate::failpoint::failpoint;
 use crate::rows::{number_state, sender};
@@ -41,32 +40,6 @@ const FIELDS: [&str; 5] =
 pub(crate) struct Ingest {
     store: Store,
     config: Config,
-}
-
-/// An element that was placed.
-#[derive(Debug, Clone)]
-struct Placed {
-    number: NumberId,
-    waba: WabaId,
-    routed: Arc<ElementRouted>,
-}
-
-impl Placed {
-    fn received(&self) -> Timestamp {
-        Timestamp::from_micros(self.routed.received_us)
-    }
-
-    fn traceparent(&self) -> Option<String> {
-        Some(self.routed.traceparent.clone()).filter(|trace| !trace.is_empty())
-    }
-
-    fn element(&self) -> &str {
-        std::str::from_utf8(&self.routed.element).unwrap_or_default()
-    }
-
-    fn contact(&self) -> Option<&str> {
-        std::str::from_utf8(&self.routed.contact).ok().filter(|contact| !contact.is_empty())
-    }
 }
 
 impl Ingest {
@@ -108,17 +81,17 @@ impl Ingest {
     }
 
     /// Applies the elements of one tenant and WABA in one unit.
-    async fn apply(&self, acting: &Acting, elements: &[(Envelope, Placed)]) -> Result<(), Error> {
+    async fn apply(&self, acting: &Acting, elements: &[(Envelope, Tidings)]) -> Result<(), Error> {
         let config = &self.config;
         self.store
             .write(acting, |tx| async move {
                 let ids: Vec<_> = elements.iter().map(|(envelope, _)| envelope.id).collect();
                 let new = tx.first_time(GROUP, &ids).await?;
-                let fresh: Vec<&Placed> = elements
+                let fresh: Vec<&Tidings> = elements
                     .iter()
                     .zip(new)
                     .filter(|(_, new)| *new)
-                    .map(|((_, placed), _)| placed)
+                    .map(|((_, tidings), _)| tidings)
                     .collect();
                 if fresh.is_empty() {
                     return Ok(());
@@ -129,16 +102,18 @@ impl Ingest {
     }
 }
 
-async fn unit(tx: &ScopedTx, config: &Config, fresh: &[&Placed]) -> Result<(), Error> {
-    let numbers: BTreeSet<NumberId> = fresh.iter().map(|placed| placed.number).collect();
+async fn unit(tx: &ScopedTx, config: &Config, fresh: &[&Tidings]) -> Result<(), Error> {
+    let numbers: BTreeSet<NumberId> = fresh.iter().map(|tidings| tidings.number).collect();
     let senders = sender::load(tx, &numbers.into_iter().collect::<Vec<_>>()).await?;
     let (mut heard, mut told, mut preferences) = (Vec::new(), Vec::new(), Vec::new());
     let mut hearing: BTreeMap<NumberId, Hearing> = BTreeMap::new();
-    for placed in fresh {
-        let Some(sender) = senders.get(&placed.number) else { continue };
-        let at = read(placed, sender, &mut heard, &mut told, &mut preferences);
-        let known = hearing.entry(placed.number).or_insert(sender.hearing);
-        *known = known.heard(placed.received(), at);
+    for tidings in fresh {
+        let Some(sender) = senders.get(&tidings.number) else { continue };
+        heard.extend(tidings.heard.iter().cloned());
+        told.extend(tidings.told.iter().cloned());
+        preferences.extend(tidings.preferences.iter().cloned());
+        let known = hearing.entry(tidings.number).or_insert(sender.hearing);
+        *known = known.heard(tidings.received, tidings.at);
     }
     for (number, hearing) in hearing {
         if let Some(sender) = senders.get(&number)
@@ -147,73 +122,13 @@ async fn unit(tx: &ScopedTx, config: &Config, fresh: &[&Placed]) -> Result<(), E
             sender::heard(tx, number, sender.waba, hearing).await?;
         }
     }
-    inbound::store(tx, heard).await?;
+    inbound::store(tx, &senders, heard).await?;
     if !told.is_empty() {
         status::apply(tx, config, told).await?;
     }
     preference::apply(tx, &senders, preferences).await?;
     failpoint!("ingest.before_commit");
     Ok(())
-}
-
-/// Reads one element into what it tells; answers Meta's time of it.
-fn read(
-    placed: &Placed,
-    sender: &Sender,
-    heard: &mut Vec<Heard>,
-    told: &mut Vec<Told>,
-    preferences: &mut Vec<preference::Preference>,
-) -> Timestamp {
-    let routed = &placed.routed;
-    let received = placed.received();
-    let mut latest = None;
-    let mut note = |at: Timestamp| latest = latest.max(Some(at));
-    match (routed.field.as_str(), routed.element_kind.as_str()) {
-        ("messages", "message") => {
-            let read = Heard::message(sender, placed.element(), placed.contact(), received);
-            if let Some(one) = read.map(|one| one.or_named(&routed.raw_id, routed.index)) {
-                note(one.at);
-                heard.push(one);
-            }
-        }
-        ("messages", "status") => {
-            let trace = placed.traceparent();
-            let read = Told::read(placed.number, placed.waba, placed.element(), received, trace);
-            if let Some(one) = read {
-                note(one.status.timestamp.map_or(received, Timestamp::from_seconds));
-                told.push(one);
-            }
-        }
-        _ => {
-            let value: Value = serde_json::from_str(placed.element()).unwrap_or_default();
-            let list = |name: &str| value.get(name).and_then(Value::as_array).into_iter().flatten();
-            for echo in list("message_echoes") {
-                heard.extend(Heard::echo(sender, echo, received));
-            }
-            if routed.field == "standby" {
-                // Somebody else answers: Meta's agent. Shown, and never answered by a bot.
-                for message in list("messages") {
-                    let contact = value.get("contacts").and_then(|contacts| contacts.get(0));
-                    let contact = contact.map(Value::to_string);
-                    let element = message.to_string();
-                    let read = Heard::message(sender, &element, contact.as_deref(), received);
-                    heard.extend(read.map(Heard::in_standby));
-                }
-                for status in list("statuses") {
-                    let element = status.to_string();
-                    let trace = placed.traceparent();
-                    told.extend(Told::read(placed.number, placed.waba, &element, received, trace));
-                }
-            }
-            for preference in list("user_preferences") {
-                preferences.extend(preference::Preference::read(placed.number, preference));
-            }
-            for one in heard.iter().filter(|one| one.number == placed.number) {
-                note(one.at);
-            }
-        }
-    }
-    latest.unwrap_or(received)
 }
 
 #[async_trait]
@@ -242,7 +157,7 @@ impl Consumer for Ingest {
             }
         }
         let numbers = self.numbers(&named).await?;
-        let mut groups: BTreeMap<(Uuid, Uuid), (Acting, Vec<usize>, Vec<(Envelope, Placed)>)> =
+        let mut groups: BTreeMap<(Uuid, Uuid), (Acting, Vec<usize>, Vec<(Envelope, Tidings)>)> =
             BTreeMap::new();
         for (index, routed) in named.iter().enumerate() {
             let Some(routed) = routed else { continue };
@@ -252,16 +167,19 @@ impl Consumer for Ingest {
             };
             match place(routed, envelope, &numbers) {
                 Ok((row, acting)) => {
-                    let placed = Placed {
-                        number: NumberId::from_uuid(row.id),
-                        waba: WabaId::from_uuid(row.waba_id),
-                        routed: Arc::clone(routed),
-                    };
-                    let group = groups
-                        .entry((row.tenant_id, row.waba_id))
-                        .or_insert_with(|| (acting.clone(), Vec::new(), Vec::new()));
-                    group.1.push(index);
-                    group.2.push((envelope.clone(), placed));
+                    let (number, waba) =
+                        (NumberId::from_uuid(row.id), WabaId::from_uuid(row.waba_id));
+                    // Before the inbox hears of it: what is not read is kept, for a build that reads it.
+                    match Tidings::read(number, waba, routed) {
+                        Ok(tidings) => {
+                            let group = groups
+                                .entry((row.tenant_id, row.waba_id))
+                                .or_insert_with(|| (acting.clone(), Vec::new(), Vec::new()));
+                            group.1.push(index);
+                            group.2.push((envelope.clone(), tidings));
+                        }
+                        Err(unreadable) => *verdict = Verdict::Unknown(unreadable.to_string()),
+                    }
                 }
                 Err(other) => *verdict = other,
             }

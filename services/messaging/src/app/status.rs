@@ -12,6 +12,7 @@ use store::ScopedTx;
 use tracing::Span;
 use uuid::Uuid;
 
+use crate::app::ingest::Unreadable;
 use crate::app::pen::{Note, Pen};
 use crate::config::Config;
 use crate::domain::contact::{ConsentCategory, Wish};
@@ -47,23 +48,30 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    /// Reads an element of `statuses[]`. `None` where it says nothing about a message.
+    /// Reads an element of `statuses[]`. `Ok(None)` where it says nothing about a message.
     pub(crate) fn read(
         number: NumberId,
         waba: WabaId,
         element: &str,
         received: Timestamp,
         traceparent: Option<String>,
-    ) -> Option<Self> {
-        let status = StatusUpdate::parse(element).ok()?;
+    ) -> Result<Option<Self>, Unreadable> {
+        let status = StatusUpdate::parse(element).map_err(|_| Unreadable("a status's shape"))?;
         // The progress of a customer's payment is another thing under the same name.
-        if status.id.is_none() || status.kind.as_deref() == Some("payment") {
-            return None;
+        if status.kind.as_deref() == Some("payment") {
+            return Ok(None);
         }
-        Some(Self { number, waba, status, element: element.to_owned(), received, traceparent })
+        if status.id.is_none() {
+            return Err(Unreadable("a status without its message's id"));
+        }
+        if let MetaStatus::Unknown(_) = status.status {
+            return Err(Unreadable("a status's word"));
+        }
+        let element = element.to_owned();
+        Ok(Some(Self { number, waba, status, element, received, traceparent }))
     }
 
-    /// Reads one that was kept.
+    /// Reads one that was kept, which was read before it was.
     pub(crate) fn of_orphan(row: orphan_status::Model) -> Option<Self> {
         Self::read(
             NumberId::from_uuid(row.number_id),
@@ -72,13 +80,16 @@ impl Told {
             Timestamp::from_micros(row.received_us),
             row.traceparent,
         )
+        .ok()
+        .flatten()
     }
 
     fn wamid(&self) -> &str {
         self.status.id.as_deref().unwrap_or_default()
     }
 
-    fn at(&self) -> Timestamp {
+    /// When it came about: Meta's second.
+    pub(crate) fn at(&self) -> Timestamp {
         self.status.timestamp.map_or(self.received, Timestamp::from_seconds)
     }
 
@@ -115,7 +126,7 @@ impl Told {
         self.status.pricing.as_ref().and_then(|pricing| serde_json::to_string(pricing).ok())
     }
 
-    /// What it says of the message; `None` for a word that this build has no rank for.
+    /// What it says of the message; `None` for a word of older documents, which has no rank.
     fn word(&self) -> Option<MessageStatus> {
         Some(match &self.status.status {
             MetaStatus::Sent => MessageStatus::Sent,
@@ -208,8 +219,7 @@ pub(crate) async fn apply(tx: &ScopedTx, config: &Config, told: Vec<Told>) -> Re
     message::change(tx, &mut changed).await?;
     pen.write().await?;
     for (message, code) in sides {
-        let generation = generation(tx, message.number).await?;
-        consequence(tx, config, &message, code, generation).await?;
+        consequence(tx, config, &message, code, None).await?;
     }
     Ok(())
 }
@@ -364,18 +374,32 @@ async fn windows(
     Ok(found.into_iter().map(|row| (row.id, row)).collect())
 }
 
-async fn generation(tx: &ScopedTx, number: NumberId) -> Result<i64, Error> {
+/// The stop after Meta's `code`. A lock is asked about again after a while, and so is a refusal that
+/// came by a webhook: it does not tell which credential was refused, and the newest may be good.
+async fn stop(
+    tx: &ScopedTx,
+    number: NumberId,
+    code: i64,
+    refused: Option<i64>,
+    ask_again: Timestamp,
+) -> Result<Stop, Error> {
+    if let Some(generation) = refused {
+        let until = (side_of(code) == Side::LockWaba).then_some(ask_again);
+        return Ok(Stop { code, generation, until });
+    }
     let senders = sender::load(tx, &[number]).await?;
-    Ok(senders.get(&number).map_or(0, |sender| sender.generation))
+    let generation = senders.get(&number).map_or(0, |sender| sender.generation);
+    Ok(Stop { code, generation, until: Some(ask_again) })
 }
 
-/// What else Meta's `code` means. Rare, so each is worth its statements.
+/// What else Meta's `code` means. Rare, so each is worth its statements. `refused` is the generation of
+/// the credential that was used, where that is known.
 pub(crate) async fn consequence(
     tx: &ScopedTx,
     config: &Config,
     message: &Message,
     code: i64,
-    generation: i64,
+    refused: Option<i64>,
 ) -> Result<(), Error> {
     let now = tx.now();
     match side_of(code) {
@@ -385,15 +409,10 @@ pub(crate) async fn consequence(
             let until = now + Duration::from_secs(config.marketing_hold_s);
             sender::hold_marketing(tx, message.number, message.waba, until).await?;
         }
-        Side::StopWaba => {
-            tracing::warn!(waba.id = %message.waba, "Meta refuses the token; the WABA is stopped");
-            let stop = Stop { code, generation, until: None };
-            sender::stop(tx, message.waba, stop, now).await?;
-        }
-        Side::LockWaba => {
-            tracing::warn!(waba.id = %message.waba, "Meta locked the WABA; it is stopped");
-            let until = now + Duration::from_secs(config.lock_probe_s);
-            let stop = Stop { code, generation, until: Some(until) };
+        Side::StopWaba | Side::LockWaba => {
+            tracing::warn!(waba.id = %message.waba, code, "Meta refuses the token or locked the WABA; it is stopped");
+            let ask_again = now + Duration::from_secs(config.lock_probe_s);
+            let stop = stop(tx, message.number, code, refused, ask_again).await?;
             sender::stop(tx, message.waba, stop, now).await?;
         }
         side @ (Side::RestCustomer | Side::OptOutCustomer) => {

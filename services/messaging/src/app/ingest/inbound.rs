@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kernel::id::{MessageId, NumberId, TenantId, WabaId};
+use kernel::id::{MessageId, NumberId, WabaId};
 use kernel::time::Timestamp;
 use meta::ids::{Bsuid, WaId};
 use meta::webhook::{ContactInfo, InboundContent, InboundMessage};
@@ -11,6 +11,7 @@ use serde_json::Value;
 use store::ScopedTx;
 use uuid::Uuid;
 
+use super::tidings::Unreadable;
 use crate::app::pen::{Note, Pen};
 use crate::app::people::{People, Person};
 use crate::domain::contact::Identity;
@@ -37,10 +38,8 @@ enum Side {
 #[derive(Debug, Clone)]
 pub(super) struct Heard {
     side: Side,
-    tenant: TenantId,
     waba: WabaId,
-    pub(super) number: NumberId,
-    portfolio: Uuid,
+    number: NumberId,
     identity: Identity,
     name: Option<String>,
     username: Option<String>,
@@ -63,15 +62,21 @@ fn identity(bsuid: Option<&str>, wa_id: Option<&str>) -> Identity {
     }
 }
 
+/// A person whom no id of theirs names in a form that this build reads is nobody's contact.
+fn known(person: Identity) -> Result<Identity, Unreadable> {
+    if person.is_empty() { Err(Unreadable("the form of a person's ids")) } else { Ok(person) }
+}
+
 impl Heard {
     /// Reads an element of `messages[]`.
     pub(super) fn message(
-        sender: &Sender,
+        waba: WabaId,
+        number: NumberId,
         element: &str,
         contact: Option<&str>,
         received: Timestamp,
-    ) -> Option<Self> {
-        let read = InboundMessage::parse(element).ok()?;
+    ) -> Result<Self, Unreadable> {
+        let read = InboundMessage::parse(element).map_err(|_| Unreadable("a message's shape"))?;
         let contact = contact.and_then(|json| ContactInfo::parse(json).ok()).unwrap_or_default();
         let bsuid = read.from_user_id.as_deref().or(contact.user_id.as_deref());
         let who = identity(bsuid, contact.wa_id.as_deref().or(read.from.as_deref()));
@@ -88,13 +93,11 @@ impl Heard {
             }
             _ => None,
         };
-        Some(Self {
+        Ok(Self {
             side: Side::Customer,
-            tenant: sender.tenant,
-            waba: sender.waba,
-            number: sender.number,
-            portfolio: sender.portfolio,
-            identity: who,
+            waba,
+            number,
+            identity: known(who)?,
             name: contact.profile.name,
             username: contact.profile.username,
             opens_window: read.opens_window(),
@@ -109,20 +112,23 @@ impl Heard {
     }
 
     /// Reads one of `message_echoes[]`: what the business wrote from its phone.
-    pub(super) fn echo(sender: &Sender, echo: &Value, received: Timestamp) -> Option<Self> {
+    pub(super) fn echo(
+        waba: WabaId,
+        number: NumberId,
+        echo: &Value,
+        received: Timestamp,
+    ) -> Result<Self, Unreadable> {
         let element = echo.to_string();
-        let read = InboundMessage::parse(&element).ok()?;
+        let read = InboundMessage::parse(&element).map_err(|_| Unreadable("an echo's shape"))?;
         let text = |name: &str| echo.get(name).and_then(Value::as_str);
-        Some(Self {
+        Ok(Self {
             side: Side::Phone,
-            tenant: sender.tenant,
-            waba: sender.waba,
-            number: sender.number,
-            portfolio: sender.portfolio,
-            identity: identity(text("to_user_id"), text("to")),
+            waba,
+            number,
+            identity: known(identity(text("to_user_id"), text("to")))?,
             name: None,
             username: None,
-            wamid: read.id?,
+            wamid: read.id.ok_or(Unreadable("an echo without its id"))?,
             at: read.timestamp.map_or(received, Timestamp::from_seconds),
             received,
             kind: read.kind.as_str().to_owned(),
@@ -136,6 +142,11 @@ impl Heard {
     /// The same, while Meta's agent holds the conversation.
     pub(super) fn in_standby(self) -> Self {
         Self { side: Side::Standby, ..self }
+    }
+
+    /// Whether Meta gave it an id.
+    pub(super) const fn is_named(&self) -> bool {
+        !self.wamid.is_empty()
     }
 
     /// Names a message without an id of Meta's by its place in the raw log.
@@ -159,9 +170,9 @@ impl Heard {
         Timestamp::from_micros(self.at.as_seconds().saturating_mul(1_000_000) + within)
     }
 
-    fn person(&self) -> Person {
+    fn person(&self, senders: &BTreeMap<NumberId, Sender>) -> Person {
         Person {
-            portfolio: self.portfolio,
+            portfolio: senders.get(&self.number).map(|one| one.portfolio).unwrap_or_default(),
             waba: self.waba,
             number: self.number,
             identity: self.identity.clone(),
@@ -200,13 +211,16 @@ impl Heard {
 }
 
 /// Stores the messages of a batch, each once.
-pub(super) async fn store(tx: &ScopedTx, heard: Vec<Heard>) -> Result<(), Error> {
-    let heard: Vec<Heard> = heard.into_iter().filter(|one| !one.identity.is_empty()).collect();
+pub(super) async fn store(
+    tx: &ScopedTx,
+    senders: &BTreeMap<NumberId, Sender>,
+    heard: Vec<Heard>,
+) -> Result<(), Error> {
     let fresh = new_ones(tx, heard).await?;
     if fresh.is_empty() {
         return Ok(());
     }
-    let people: Vec<Person> = fresh.iter().map(|(_, one)| one.person()).collect();
+    let people: Vec<Person> = fresh.iter().map(|(_, one)| one.person(senders)).collect();
     let people: Vec<&Person> = people.iter().collect();
     let mut known = People::load(tx, &people).await?;
     let placed = known.ensure(tx, &people).await?;
@@ -216,7 +230,7 @@ pub(super) async fn store(tx: &ScopedTx, heard: Vec<Heard>) -> Result<(), Error>
         let context = one.quoted.as_ref().and_then(|meta_id| quoted.get(meta_id)).copied();
         messages.push(Message {
             id: *id,
-            tenant: one.tenant,
+            tenant: tx.tenant(),
             waba: one.waba,
             number: one.number,
             conversation: placed.conversation,
@@ -244,7 +258,7 @@ pub(super) async fn store(tx: &ScopedTx, heard: Vec<Heard>) -> Result<(), Error>
     let touches = touches(&fresh, &messages, &known, &people)?;
     conversation::touch(tx, &touches).await?;
     pen.write().await?;
-    become_new(tx, &fresh).await
+    become_new(tx, senders, &fresh).await
 }
 
 /// Takes each wamid once; answers those that were not there, with their ids.
@@ -332,10 +346,14 @@ fn touches(
 }
 
 /// Meta told that customers changed number or user id: both lead to the same contact from now on.
-async fn become_new(tx: &ScopedTx, fresh: &[(MessageId, Heard)]) -> Result<(), Error> {
+async fn become_new(
+    tx: &ScopedTx,
+    senders: &BTreeMap<NumberId, Sender>,
+    fresh: &[(MessageId, Heard)],
+) -> Result<(), Error> {
     for (_, one) in fresh {
         let Some(new) = &one.becomes else { continue };
-        let old = one.person();
+        let old = one.person(senders);
         let mut known = People::load(tx, &[&old]).await?;
         known.lead_to(tx, &old, new).await?;
     }

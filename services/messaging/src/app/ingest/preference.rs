@@ -8,6 +8,7 @@ use meta::ids::{Bsuid, WaId};
 use serde_json::Value;
 use store::ScopedTx;
 
+use super::tidings::Unreadable;
 use crate::app::people::{People, Person};
 use crate::domain::contact::{ConsentCategory, Identity, Wish};
 use crate::domain::sender::Sender;
@@ -24,13 +25,13 @@ pub(super) struct Preference {
 }
 
 impl Preference {
-    /// Reads an entry of `user_preferences[]`. `None` for what is not about stopping or resuming.
-    pub(super) fn read(number: NumberId, value: &Value) -> Option<Self> {
+    /// Reads an entry of `user_preferences[]`.
+    pub(super) fn read(number: NumberId, value: &Value) -> Result<Self, Unreadable> {
         let text = |name: &str| value.get(name).and_then(Value::as_str);
-        let wish = match text("value")? {
-            "stop" => Wish::OptedOut,
-            "resume" | "signup" => Wish::OptedIn,
-            _ => return None,
+        let wish = match text("value") {
+            Some("stop") => Wish::OptedOut,
+            Some("resume" | "signup") => Wish::OptedIn,
+            Some(_) | None => return Err(Unreadable("a preference's word")),
         };
         let identity = Identity {
             bsuid: text("user_id").and_then(|id| Bsuid::new(id).ok()),
@@ -39,12 +40,10 @@ impl Preference {
         // Seconds as a number here, as text elsewhere.
         let at =
             value.get("timestamp").and_then(|at| at.as_i64().or_else(|| at.as_str()?.parse().ok()));
-        (!identity.is_empty()).then_some(Self {
-            number,
-            identity,
-            wish,
-            at: at.map(Timestamp::from_seconds),
-        })
+        if identity.is_empty() {
+            return Err(Unreadable("the form of a person's ids"));
+        }
+        Ok(Self { number, identity, wish, at: at.map(Timestamp::from_seconds) })
     }
 }
 
