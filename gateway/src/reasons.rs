@@ -17,7 +17,7 @@ const fn r(word: &'static str, meaning: &'static str, remedy: &'static str) -> R
 }
 
 /// All of them, by word.
-pub const REASONS: [Reason; 120] = [
+pub const REASONS: [Reason; 123] = [
     r(
         "ALREADY_EXISTS",
         "A thing with these words exists.",
@@ -145,6 +145,11 @@ pub const REASONS: [Reason; 120] = [
     r("INVITATION_NOT_FOUND", "The invitation is unknown, used or expired.", "Ask for a new one."),
     r("LAST_OWNER", "A tenant keeps at least one owner.", "Make another owner first."),
     r("LINK_INVALID", "The one-time link was used or has expired.", "Ask for a fresh one."),
+    r(
+        "LINK_NEEDS_PASSWORD",
+        "Somebody has set a password for this address already; the link works with that one.",
+        "Give that password. If it is not yours, ask to be invited by another address.",
+    ),
     r("MALFORMED_HEADER", "A header can't be read.", "The message names it."),
     r(
         "MEMBERSHIP_MISSING",
@@ -265,6 +270,11 @@ pub const REASONS: [Reason; 120] = [
         "Send the document with the hash once.",
     ),
     r(
+        "PERSON_AT_DESK",
+        "The person works at a desk, and a desk puts nobody of its own into a tenant.",
+        "Name somebody of the tenant's; its owner may invite whom they like.",
+    ),
+    r(
         "PERSON_HAS_OTHER_ROLE",
         "The person has another role there.",
         "Change that membership instead.",
@@ -376,6 +386,11 @@ pub const REASONS: [Reason; 120] = [
         "TEMPLATE_NOT_SENDABLE",
         "The template is not approved, or is not filled as it asks.",
         "The message names what is missing.",
+    ),
+    r(
+        "TENANT_HAS_OWNER",
+        "A desk makes the first people of a tenant; this one has an owner.",
+        "Let the owner add them.",
     ),
     r("TENANT_NOT_ACTIVE", "The tenant may not send.", "Contact your provider."),
     r("TENANT_NOT_FOUND", "There is no such tenant in your reach.", "Check the id."),

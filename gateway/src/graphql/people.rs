@@ -102,7 +102,7 @@ impl Person {
         at(self.0.created_us)
     }
 
-    /// Whether they have set a password.
+    /// Whether they have taken the place, by its link.
     async fn active(&self) -> bool {
         self.0.active
     }
@@ -178,13 +178,13 @@ struct PersonRemoveInput {
 payloads! {
     PersonCreatePayload {
         person: Person,
-        /// A link to set the first password by, once; null when the person has one already.
+        /// A link to take the place by, once: whoever has no password sets it there, whoever has one gives it. Null when they have taken it.
         set_password_url: String,
         set_password_expires_at: DateTime,
     }
     DeskPersonCreatePayload {
         person: Person,
-        /// A link to set the first password by, once; null when the person has one already.
+        /// A link to take the place by, once: whoever has no password sets it there, whoever has one gives it. Null when they have taken it.
         set_password_url: String,
         set_password_expires_at: DateTime,
     }

@@ -50,10 +50,6 @@ fn bytes(name: &str) -> ColumnDef {
     ColumnDef::new(Alias::new(name)).blob().not_null().take()
 }
 
-fn maybe_bytes(name: &str) -> ColumnDef {
-    ColumnDef::new(Alias::new(name)).blob().null().take()
-}
-
 fn flag(name: &str) -> ColumnDef {
     ColumnDef::new(Alias::new(name)).boolean().not_null().take()
 }
@@ -91,16 +87,20 @@ async fn people(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     schema::unique_index(manager, "iso5_person_email", "person", &["email"]).await?;
     schema::index(manager, "person", &["not_before_us"]).await?;
 
-    let columns = vec![
-        uuid("user_id"),
-        maybe_text("hash"),
-        maybe_text("pepper_id"),
-        maybe_bytes("link_hash"),
-        maybe_big("link_expires_us"),
-        big("changed_us"),
-    ];
+    let columns =
+        vec![uuid("user_id"), maybe_text("hash"), maybe_text("pepper_id"), big("changed_us")];
     schema::system_table(manager, SCHEMA, table("credential", columns, &["user_id"])).await?;
-    schema::unique_index(manager, "ux_credential_link", "credential", &["link_hash"]).await?;
+
+    let columns = vec![
+        bytes("hash"),
+        uuid("place_id"),
+        uuid("user_id"),
+        maybe_uuid("in_tenant"),
+        big("expires_us"),
+    ];
+    schema::system_table(manager, SCHEMA, table("place_link", columns, &["hash"])).await?;
+    schema::unique_index(manager, "ux_place_link_place", "place_link", &["place_id"]).await?;
+    schema::index(manager, "place_link", &["expires_us"]).await?;
 
     // `place_id` is the partner, or nil for the BSP's own desk: unique where NULL would not be.
     let columns = vec![
@@ -108,7 +108,9 @@ async fn people(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         uuid("user_id"),
         maybe_uuid("partner_id"),
         uuid("place_id"),
+        text("name"),
         text("role"),
+        flag("active"),
         big("created_us"),
     ];
     schema::system_table(manager, SCHEMA, table("operator", columns, &["id"])).await?;

@@ -30,6 +30,8 @@ pub(crate) enum Error {
     SessionEnded,
     #[error("the link was used or has expired; ask for a fresh one")]
     LinkInvalid,
+    #[error("the address has a password; the link works with that one")]
+    LinkNeedsPassword,
     #[error(transparent)]
     Password(#[from] PasswordError),
     #[error("the API key is not valid")]
@@ -38,6 +40,10 @@ pub(crate) enum Error {
     AssertionRefused,
     #[error("no such person in this tenant")]
     PersonNotFound,
+    #[error("the person works at a desk, and desks put nobody of their own into a tenant")]
+    PersonAtDesk,
+    #[error("the tenant has an owner, who adds its people")]
+    TenantHasOwner,
     #[error("no such tenant")]
     TenantNotFound,
     #[error("no such partner")]
@@ -112,6 +118,7 @@ impl From<Error> for Status {
             Error::RefreshInvalid => (Code::Unauthenticated, "REFRESH_INVALID"),
             Error::RefreshReused => (Code::Unauthenticated, "REFRESH_REUSED"),
             Error::SessionEnded => (Code::Unauthenticated, "SESSION_ENDED"),
+            Error::LinkNeedsPassword => (Code::FailedPrecondition, "LINK_NEEDS_PASSWORD"),
             Error::LinkInvalid => (Code::FailedPrecondition, "LINK_INVALID"),
             Error::Password(wrong) => {
                 return StatusBuilder::new(
@@ -130,6 +137,8 @@ impl From<Error> for Status {
             Error::KeyRefused => (Code::Unauthenticated, "API_KEY_REFUSED"),
             Error::AssertionRefused => (Code::Unauthenticated, "ASSERTION_REFUSED"),
             Error::PersonNotFound => (Code::NotFound, "PERSON_NOT_FOUND"),
+            Error::PersonAtDesk => (Code::FailedPrecondition, "PERSON_AT_DESK"),
+            Error::TenantHasOwner => (Code::FailedPrecondition, "TENANT_HAS_OWNER"),
             Error::TenantNotFound => (Code::NotFound, "TENANT_NOT_FOUND"),
             Error::PartnerNotFound => (Code::NotFound, "PARTNER_NOT_FOUND"),
             Error::KeyNotFound => (Code::NotFound, "API_KEY_NOT_FOUND"),

@@ -8,6 +8,7 @@ pub(crate) mod membership;
 pub(crate) mod operator;
 pub(crate) mod partner;
 pub(crate) mod person;
+pub(crate) mod place_link;
 pub(crate) mod refresh_token;
 pub(crate) mod session;
 pub(crate) mod signing_key;

@@ -68,6 +68,8 @@ pub(crate) fn fill(callee: &str, operation: &str, field: &str) -> Option<Fill> {
         ("CreatePerson" | "personCreate" | "UpdatePersonRole" | "personRoleUpdate", "role") => {
             Is(json!("tenant.read_only"))
         }
+        // A tenant with an owner takes nobody else from a desk: the same owner is the same answer again.
+        ("CreateDeskPerson" | "deskPersonCreate", "email") => Own("owner_email"),
         ("CreateDeskPerson" | "deskPersonCreate", "role") => Is(json!("tenant.owner")),
         ("CreateDeskPerson" | "deskPersonCreate", "partner_id" | "operator") => Leave,
         ("UpdateProfile", "profile") => Is(json!({"about": "Fresh every morning"})),

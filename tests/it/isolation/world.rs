@@ -167,6 +167,8 @@ impl World {
         let email = format!("{tag}@example.test");
         things.set("user", self.colleague(owner, &email).await);
         things.set("email", &email);
+        let viewer = self.api.graphql(owner, "{ viewer { user { email } } }", json!({})).await;
+        things.set("owner_email", text(&viewer, "/viewer/user/email"));
         things.set("key", self.key(owner, json!({})).await.0);
         things
     }

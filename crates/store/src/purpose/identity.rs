@@ -19,6 +19,7 @@ pub const SESSIONS: Purpose = Purpose::new(
     &[
         "person",
         "credential",
+        "place_link",
         "operator",
         "membership",
         "tenant",
@@ -56,7 +57,7 @@ pub const REVOCATIONS: Purpose = Purpose::new(
 pub const PEOPLE: Purpose = Purpose::new(
     "people",
     "identity",
-    &["person", "credential", "operator", "membership", "tenant", "session", "audit"],
+    &["person", "place_link", "membership", "session", "audit"],
     &[],
 );
 /// Desk commands (AUTH-18): first people of tenants and partners, colleagues, and the audit of work
@@ -64,7 +65,7 @@ pub const PEOPLE: Purpose = Purpose::new(
 pub const DESK: Purpose = Purpose::new(
     "desk",
     "identity",
-    &["person", "credential", "operator", "membership", "tenant", "partner", "session", "audit"],
+    &["person", "place_link", "operator", "membership", "tenant", "partner", "audit"],
     &[],
 );
 /// The first operator of an installation.
@@ -75,8 +76,12 @@ pub const READ_MODEL: Purpose = Purpose::new("read_model", "identity", &["tenant
 /// What other services did is kept.
 pub const AUDIT: Purpose = Purpose::new("audit", "identity", &["audit", "tenant"], &[]);
 /// Rows whose time is over.
-pub const SWEEP: Purpose =
-    Purpose::new("sweep", "identity", &["session", "refresh_token", "used_jti", "throttle"], &[]);
+pub const SWEEP: Purpose = Purpose::new(
+    "sweep",
+    "identity",
+    &["session", "refresh_token", "used_jti", "throttle", "place_link"],
+    &[],
+);
 
 /// All of them.
 pub const ALL: &[Purpose] = &[

@@ -36,6 +36,7 @@ const SYSTEM_TABLES: &[&str] = &[
     "refresh_token",
     "signing_key",
     "operator",
+    "place_link",
     "throttle",
     "used_jti",
     "partner",

@@ -145,6 +145,10 @@ impl From<NotGranted> for Error {
             NotGranted::NotForKeys(permission) => {
                 Self::invalid("permissions", format!("no API key may have {permission}"))
             }
+            NotGranted::BeyondWabas(permission) => Self::invalid(
+                "permissions",
+                format!("{permission} shows the whole tenant: no key for some WABAs may have it"),
+            ),
             NotGranted::Beyond(permission) => {
                 Self::BeyondCaller { what: format!("the permission {permission}") }
             }
@@ -160,8 +164,8 @@ impl App {
         let now = self.now();
         new.check(now)?;
         let tenant = scope.tenant().ok_or(store::Error::NoTenant)?;
-        let permissions = grant::key_permissions(scope.permissions(), &new.permissions)?;
         let wabas = reach(scope, &new.wabas)?;
+        let permissions = grant::key_permissions(scope.permissions(), &new.permissions, &wabas)?;
         let key = ApiKey::generate(new.environment, &*self.ids);
         let id = self.ids.v7(now);
         let row = Model {

@@ -1,4 +1,5 @@
-//! The first operator of an installation: the one person whom nobody at the desk could add.
+//! The first operator of an installation: the one person whom nobody at the desk could add. An address
+//! that is a person's already is refused: whose it is was not proven.
 
 use auth::Role;
 use kernel::id::{OperatorId, UserId};
@@ -11,7 +12,7 @@ use super::audit::Act;
 use super::people::NewPerson;
 use crate::domain::password;
 use crate::error::Error;
-use crate::rows::{audit, credential};
+use crate::rows::{audit, credential, operator};
 
 /// Bytes of a password that we choose.
 const CHOSEN: usize = 18;
@@ -54,21 +55,27 @@ impl App {
             }
             None => random_token(&*self.ids, CHOSEN).into(),
         };
-        let (id, hashed) = (self.mint(), &self.hasher.hash(&chosen).await?);
+        let (id, hashed) = (self.mint_person(), &self.hasher.hash(&chosen).await?);
         let (user, operator, set) = self
             .store
             .system(purpose::identity::BOOTSTRAP, Shard::ONLY, |tx| async move {
-                let known = self.known(&tx, id, new).await?;
-                let (placed, is_new) = self.seat(&tx, None, &known, new).await?;
-                if !known.active {
-                    let now_us = self.now().as_micros();
-                    credential::set(&tx, known.person.id, hashed, now_us).await?;
+                let person = self.person(&tx, id, new).await?;
+                let (placed, is_new) = self.seat(&tx, None, &person, new).await?;
+                if placed.active {
+                    return Ok((placed.user, placed.id, false));
                 }
-                if is_new {
-                    let act = Act::of_service("person.added").about(placed.user).saying(role);
-                    audit::write(&tx, self.act(act.at_desk())).await?;
+                // Whoever claimed the address first may hold its password, or its link.
+                if !is_new || person.id != id {
+                    let why = "is a person's already: invite them to the desk, or take another";
+                    return Err(Error::invalid("email", why));
                 }
-                Ok::<_, Error>((placed.user, placed.id, !known.active))
+                let now_us = self.now().as_micros();
+                credential::of_person(&tx, person.id, now_us).await?;
+                credential::set(&tx, person.id, hashed, now_us).await?;
+                operator::activate(&tx, placed.place_id).await?;
+                let act = Act::of_service("person.added").about(placed.user).saying(role);
+                audit::write(&tx, self.act(act.at_desk())).await?;
+                Ok((placed.user, placed.id, true))
             })
             .await?;
         let operator = operator.parse().map_err(|error| Error::invalid("operator", error))?;

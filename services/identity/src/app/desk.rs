@@ -1,5 +1,8 @@
 //! Desk commands about people (AUTH-18): the first people of a tenant or partner, and colleagues at
 //! the BSP's own desk. A partner works in its own tenants; what is not its own does not exist.
+//!
+//! A desk lets nobody of its own into a tenant, and nobody at all once the tenant has an owner: then
+//! its people are the owner's to add.
 
 use auth::{Permission, Reach, Role, Scope};
 use kernel::id::{OperatorId, PartnerId, TenantId, UserId};
@@ -7,11 +10,11 @@ use store::{Error as StoreError, Shard, SystemTx, Uuid, purpose};
 
 use super::App;
 use super::audit::Act;
-use super::people::{Added, Known, NewPerson, Placed};
+use super::people::{Added, NewPerson, Placed};
 use crate::domain::grant;
 use crate::domain::place::Place;
 use crate::error::Error;
-use crate::rows::{audit, membership, operator, partner, tenant};
+use crate::rows::{audit, membership, operator, partner, person, tenant};
 
 impl App {
     /// Adds a person to a tenant, a partner or the desk.
@@ -24,62 +27,64 @@ impl App {
     ) -> Result<Added, Error> {
         self.critical(scope).await?;
         may_add(scope, place, new.role)?;
-        let (id, link) = (self.mint(), &self.link());
-        let (placed, linked) = self
+        let (id, link) = (self.mint_person(), &self.link());
+        let placed = self
             .store
             .system(purpose::identity::DESK, Shard::ONLY, |tx| async move {
                 let of_partner = owner_of(&tx, scope, place).await?;
-                let known = self.known(&tx, id, new).await?;
-                let (placed, is_new) = self.put(&tx, place, &known, new).await?;
-                let user = known.person.id;
-                let linked = !known.active && answers_for(&tx, scope, user).await?;
-                if linked {
-                    self.give_link(&tx, user, link).await?;
+                let person = self.person(&tx, id, new).await?;
+                if let Some(tenant) = place.tenant() {
+                    may_found(&tx, scope, tenant, person.id).await?;
+                }
+                let (placed, is_new) = self.put(&tx, place, &person, new).await?;
+                if !placed.active {
+                    let (at, user) = (placed.place_id, placed.user);
+                    self.give_link(&tx, at, place.tenant(), user, link).await?;
                 }
                 if is_new {
                     let act = Act::of(scope, "person.added")
-                        .about(UserId::from_uuid(user))
+                        .about(placed.user)
                         .saying(new.role)
                         .at_place(place)
                         .of_partner(of_partner)
                         .at_desk();
                     audit::write(&tx, self.act(act)).await?;
                 }
-                Ok::<_, Error>((placed, linked))
+                Ok::<_, Error>(placed)
             })
             .await?;
-        Ok(Added { placed, link: linked.then(|| link.clone()) })
+        Ok(Added::of(placed, link))
     }
 
     async fn put(
         &self,
         tx: &SystemTx,
         place: Place,
-        known: &Known,
+        person: &person::Model,
         new: &NewPerson,
     ) -> Result<(Placed, bool), Error> {
         match place {
             Place::Tenant(tenant) => {
-                let (row, is_new) = self.join(tx, tenant, known, new).await?;
+                let (row, is_new) = self.join(tx, tenant, person, new).await?;
                 Ok((row.into(), is_new))
             }
-            Place::Partner(partner) => self.seat(tx, Some(partner), known, new).await,
-            Place::Bsp => self.seat(tx, None, known, new).await,
+            Place::Partner(partner) => self.seat(tx, Some(partner), person, new).await,
+            Place::Bsp => self.seat(tx, None, person, new).await,
         }
     }
 
-    /// Gives a person a place at a desk.
+    /// Keeps a place at a desk for a person; the second value says whether that is new.
     pub(crate) async fn seat(
         &self,
         tx: &SystemTx,
         partner: Option<PartnerId>,
-        known: &Known,
+        person: &person::Model,
         new: &NewPerson,
     ) -> Result<(Placed, bool), Error> {
         let now = self.now();
         let partner_id = partner.map(|id| id.uuid());
         let place_id = partner_id.unwrap_or_default();
-        let places = operator::of_person(tx, known.person.id).await?;
+        let places = operator::of_person(tx, person.id).await?;
         let found = places.into_iter().find(|row| row.place_id == place_id);
         let (row, is_new) = match found {
             Some(row) if row.role == new.role.as_str() => (row, false),
@@ -87,10 +92,12 @@ impl App {
             None => {
                 let row = operator::Model {
                     id: self.ids.v7(now),
-                    user_id: known.person.id,
+                    user_id: person.id,
                     partner_id,
                     place_id,
+                    name: new.name.clone(),
                     role: new.role.as_str().to_owned(),
+                    active: false,
                     created_us: now.as_micros(),
                 };
                 operator::insert(tx, &row).await?;
@@ -99,12 +106,13 @@ impl App {
         };
         let placed = Placed {
             user: UserId::from_uuid(row.user_id),
-            email: known.person.email.clone(),
-            name: known.person.name.clone(),
+            email: person.email.clone(),
+            name: row.name,
             role: row.role,
             id: OperatorId::from_uuid(row.id).to_string(),
+            place_id: row.id,
             created_us: row.created_us,
-            active: known.active,
+            active: row.active,
         };
         Ok((placed, is_new))
     }
@@ -178,15 +186,23 @@ async fn owner_of(tx: &SystemTx, scope: &Scope, place: Place) -> Result<Option<U
     }
 }
 
-/// Whether the caller answers for every place of a person: an operator for all, a partner for its
-/// tenants and itself.
-async fn answers_for(tx: &SystemTx, scope: &Scope, user: Uuid) -> Result<bool, StoreError> {
-    let Some(own) = scope.partner().map(|partner| partner.uuid()) else { return Ok(true) };
-    let desks = operator::of_person(tx, user).await?;
-    if desks.iter().any(|row| row.partner_id != Some(own)) {
-        return Ok(false);
+/// Errs where a desk has nobody to add to a tenant (AUTH-18): for one of its own people, and for
+/// anybody once an owner is there, for whom nobody at a desk may act. A partner is told of its own desk
+/// alone. Who is there already is the same answer again.
+async fn may_found(
+    tx: &SystemTx,
+    scope: &Scope,
+    tenant: TenantId,
+    user: Uuid,
+) -> Result<(), Error> {
+    if membership::of_person(tx, tenant.uuid(), user).await?.is_some_and(|row| row.active) {
+        return Ok(());
     }
-    let tenants = membership::tenants_of(tx, user).await?;
-    let ours = tenant::of_partner(tx, &tenants, own).await?;
-    Ok(usize::try_from(ours).is_ok_and(|ours| ours == tenants.len()))
+    let own = scope.partner().map(|partner| partner.uuid());
+    let desks = operator::of_person(tx, user).await?;
+    if desks.iter().any(|row| own.is_none() || row.partner_id == own) {
+        return Err(Error::PersonAtDesk);
+    }
+    let owners = membership::with_role(tx, tenant.uuid(), Role::TenantOwner.as_str()).await?;
+    if owners.is_empty() { Ok(()) } else { Err(Error::TenantHasOwner) }
 }

@@ -1,9 +1,13 @@
 //! People of the caller's tenant: add, list, change, remove; and who the caller is.
 //!
 //! A person stands above tenants, so these run in a system purpose with the tenant of the caller's
-//! scope in every statement. Adding the same person in the same role again is the same answer, with a
-//! fresh link while there is no password: nothing to keep for it. A link is only given by those who
-//! answer for every place that the person has: it opens all of them.
+//! scope in every statement. A place that somebody is given waits until they take it by its one-time
+//! link: whoever set a password for an address that is not theirs gets nowhere with it. Adding the
+//! same person in the same role again is the same answer, with a fresh link while the place waits:
+//! nothing to keep for it.
+//!
+//! A tenant is told nothing of a person's other places (ISO-9): each place has its own link, its own
+//! `active`, its own name for the person, and a person's id does not tell when it was made.
 
 use std::collections::BTreeSet;
 
@@ -15,14 +19,13 @@ use store::{Error as StoreError, Shard, SystemTx, Uuid, purpose};
 
 use super::App;
 use super::audit::Act;
-use super::session::{digest, is_owner};
+use super::session::is_owner;
 use super::set_password::Link;
 use crate::domain::grant;
 use crate::domain::place::Place;
 use crate::error::Error;
 use crate::paging::Asked;
-use crate::rows::{audit, credential, membership, operator, person, session};
-use kernel::secret::ExposeSecret as _;
+use crate::rows::{audit, membership, person, place_link, session};
 
 /// Longest name, in characters.
 const LONGEST_NAME: usize = 200;
@@ -42,7 +45,10 @@ pub(crate) struct Placed {
     pub(crate) name: String,
     pub(crate) role: String,
     pub(crate) id: String,
+    /// The same, as its row has it.
+    pub(crate) place_id: Uuid,
     pub(crate) created_us: i64,
+    /// Whether they have taken the place.
     pub(crate) active: bool,
 }
 
@@ -50,6 +56,13 @@ pub(crate) struct Placed {
 pub(crate) struct Added {
     pub(crate) placed: Placed,
     pub(crate) link: Option<Link>,
+}
+
+impl Added {
+    /// The answer to who was added: with the link while the place waits.
+    pub(crate) fn of(placed: Placed, link: &Link) -> Self {
+        Self { link: (!placed.active).then(|| link.clone()), placed }
+    }
 }
 
 /// Who the caller is.
@@ -79,49 +92,49 @@ impl From<membership::Model> for Placed {
             name: row.name,
             role: row.role,
             id: MembershipId::from_uuid(row.id).to_string(),
+            place_id: row.id,
             created_us: row.created_us,
             active: row.active,
         }
     }
 }
 
-/// A person's row and whether there is a password.
-pub(crate) struct Known {
-    pub(crate) person: person::Model,
-    pub(crate) active: bool,
-}
-
 impl App {
-    /// The person of an address, made where there is none, locked until the end of the unit.
-    pub(crate) async fn known(
+    /// A fresh id of a person. Unlike others it holds no time: its age would tell a tenant that the
+    /// address has been in use elsewhere.
+    pub(crate) fn mint_person(&self) -> Uuid {
+        let mut bytes = [0; 16];
+        self.ids.fill(&mut bytes);
+        uuid::Builder::from_random_bytes(bytes).into_uuid()
+    }
+
+    /// The person of an address, made with this id where there is none, locked until the end of the
+    /// unit.
+    pub(crate) async fn person(
         &self,
         tx: &SystemTx,
         id: Uuid,
         new: &NewPerson,
-    ) -> Result<Known, StoreError> {
-        let created_us = self.now().as_micros();
+    ) -> Result<person::Model, StoreError> {
         let fresh = person::Model {
             id,
             email: new.email.expose().to_owned(),
             name: new.name.clone(),
             not_before_us: 0,
-            created_us,
+            created_us: self.now().as_micros(),
         };
-        let person = person::of_email(tx, &fresh).await?;
-        let credential = credential::of_person(tx, person.id, created_us).await?;
-        Ok(Known { active: credential.hash.is_some(), person })
+        person::of_email(tx, &fresh).await
     }
 
-    /// Puts a person into a tenant; the second value says whether that is new.
+    /// Keeps a place in a tenant for a person; the second value says whether that is new.
     pub(crate) async fn join(
         &self,
         tx: &SystemTx,
         tenant: TenantId,
-        known: &Known,
+        person: &person::Model,
         new: &NewPerson,
     ) -> Result<(membership::Model, bool), Error> {
-        let user = known.person.id;
-        match membership::of_person(tx, tenant.uuid(), user).await? {
+        match membership::of_person(tx, tenant.uuid(), person.id).await? {
             Some(row) if row.role == new.role.as_str() => Ok((row, false)),
             Some(_) => Err(Error::OtherRole),
             None => {
@@ -129,28 +142,17 @@ impl App {
                 let row = membership::Model {
                     tenant_id: tenant.uuid(),
                     id: self.ids.v7(now),
-                    user_id: user,
-                    email: known.person.email.clone(),
+                    user_id: person.id,
+                    email: person.email.clone(),
                     name: new.name.clone(),
                     role: new.role.as_str().to_owned(),
-                    active: known.active,
+                    active: false,
                     created_us: now.as_micros(),
                 };
                 membership::insert(tx, &row).await?;
                 Ok((row, true))
             }
         }
-    }
-
-    /// Gives a person this link.
-    pub(crate) async fn give_link(
-        &self,
-        tx: &SystemTx,
-        user: Uuid,
-        link: &Link,
-    ) -> Result<(), StoreError> {
-        let hash = digest(link.token.expose_secret());
-        credential::set_link(tx, user, &hash, link.expires.as_micros()).await
     }
 
     /// Adds a person to the caller's tenant.
@@ -165,28 +167,27 @@ impl App {
         if !(Place::Tenant(tenant)).takes(new.role) {
             return Err(Error::invalid("role", "is no role of a tenant"));
         }
-        let (id, link) = (self.mint(), &self.link());
-        let (row, linked) = self
+        let (id, link) = (self.mint_person(), &self.link());
+        let placed = self
             .store
             .system(purpose::identity::PEOPLE, Shard::ONLY, |tx| async move {
                 let own = own_role(&tx, tenant, caller).await?;
                 manages(own, scope.permissions(), new.role)?;
-                let known = self.known(&tx, id, new).await?;
-                let (row, is_new) = self.join(&tx, tenant, &known, new).await?;
-                let linked = !known.active && only_here(&tx, tenant, row.user_id).await?;
-                if linked {
-                    self.give_link(&tx, row.user_id, link).await?;
+                let person = self.person(&tx, id, new).await?;
+                let (row, is_new) = self.join(&tx, tenant, &person, new).await?;
+                let placed = Placed::from(row);
+                if !placed.active {
+                    let (place, user) = (placed.place_id, placed.user);
+                    self.give_link(&tx, place, Some(tenant), user, link).await?;
                 }
                 if is_new {
-                    let act = Act::of(scope, "person.added")
-                        .about(UserId::from_uuid(row.user_id))
-                        .saying(new.role);
+                    let act = Act::of(scope, "person.added").about(placed.user).saying(new.role);
                     audit::write(&tx, self.act(act)).await?;
                 }
-                Ok::<_, Error>((row, linked))
+                Ok::<_, Error>(placed)
             })
             .await?;
-        Ok(Added { placed: row.into(), link: linked.then(|| link.clone()) })
+        Ok(Added::of(placed, link))
     }
 
     /// People of the caller's tenant.
@@ -230,7 +231,7 @@ impl App {
                 if row.role == role.as_str() {
                     return Ok(row);
                 }
-                if is_owner(&row.role) {
+                if row.active && is_owner(&row.role) {
                     keeps_an_owner(&tx, tenant).await?;
                 }
                 membership::set_role(&tx, tenant.uuid(), row.id, role.as_str()).await?;
@@ -256,10 +257,11 @@ impl App {
         self.store
             .system(purpose::identity::PEOPLE, Shard::ONLY, |tx| async move {
                 let row = self.managed(&tx, scope, tenant, caller, user).await?;
-                if is_owner(&row.role) {
+                if row.active && is_owner(&row.role) {
                     keeps_an_owner(&tx, tenant).await?;
                 }
                 membership::remove(&tx, tenant.uuid(), row.id).await?;
+                place_link::end(&tx, row.id).await?;
                 let now_us = self.now().as_micros();
                 session::end_of_place(&tx, row.id, now_us, "person_removed").await?;
                 let act = Act::of(scope, "person.removed").about(user).saying(row.role);
@@ -314,7 +316,7 @@ fn caller(scope: &Scope) -> Result<(TenantId, UserId), Error> {
 /// What the caller is in the tenant now, whatever the token says.
 async fn own_role(tx: &SystemTx, tenant: TenantId, caller: UserId) -> Result<Role, Error> {
     let own = membership::of_person(tx, tenant.uuid(), caller.uuid()).await?;
-    let own = own.ok_or(Error::SessionEnded)?;
+    let own = own.filter(|row| row.active).ok_or(Error::SessionEnded)?;
     own.role.parse().map_err(|_| Error::RoleTooHigh)
 }
 
@@ -326,12 +328,4 @@ fn manages(own: Role, permissions: &BTreeSet<Permission>, role: Role) -> Result<
 async fn keeps_an_owner(tx: &SystemTx, tenant: TenantId) -> Result<(), Error> {
     let owners = membership::with_role(tx, tenant.uuid(), Role::TenantOwner.as_str()).await?;
     if owners.len() > 1 { Ok(()) } else { Err(Error::LastOwner) }
-}
-
-/// Whether a person has no place but the one in this tenant: a link that its admin hands out must not
-/// open another one's door.
-async fn only_here(tx: &SystemTx, tenant: TenantId, user: Uuid) -> Result<bool, StoreError> {
-    let tenants = membership::tenants_of(tx, user).await?;
-    let elsewhere = tenants.into_iter().any(|id| id != tenant.uuid());
-    Ok(!elsewhere && operator::of_person(tx, user).await?.is_empty())
 }

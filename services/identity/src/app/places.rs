@@ -8,8 +8,9 @@ use crate::domain::place::{Place, Standing};
 use crate::domain::tenant::State;
 use crate::rows::{membership, operator, partner};
 
-/// All places of a person, oldest first. One whose role this build does not know is left out: it
-/// would permit nothing.
+/// All places that a person has taken, oldest first. One whose link waits counts for nothing: whoever
+/// holds the password was not proven to be who was meant. One whose role this build does not know is
+/// left out: it would permit nothing.
 pub(crate) async fn of_person(tx: &SystemTx, user: Uuid) -> Result<Vec<Standing>, Error> {
     let mut standings = Vec::new();
     for row in membership::placed(tx, user).await? {
@@ -23,7 +24,7 @@ pub(crate) async fn of_person(tx: &SystemTx, user: Uuid) -> Result<Vec<Standing>
         });
     }
     // A handful at most: people have one place at a desk, seldom two.
-    for row in operator::of_person(tx, user).await? {
+    for row in operator::of_person(tx, user).await?.into_iter().filter(|row| row.active) {
         standings.extend(at_desk(tx, row).await?);
     }
     standings.sort_by_key(|standing| standing.id);

@@ -22,7 +22,7 @@ use crate::rows::person::{self, Login};
 /// Longest address that is looked at; longer ones are nobody's.
 const LONGEST_EMAIL: usize = 320;
 /// Longest password that is hashed, in bytes: 256 characters have no more.
-const LONGEST_PASSWORD: usize = 1_024;
+pub(super) const LONGEST_PASSWORD: usize = 1_024;
 
 /// A try to sign in.
 pub(crate) struct SignIn {

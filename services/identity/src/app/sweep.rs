@@ -7,7 +7,7 @@ use store::job::{Job, JobError, JobRun, JobSpec};
 use store::{Shard, purpose};
 
 use super::App;
-use crate::rows::{session, throttle, used_jti};
+use crate::rows::{place_link, session, throttle, used_jti};
 
 /// How long a session's row outlives its last possible token, for the log and for late questions.
 const KEPT: Duration = Duration::from_hours(24);
@@ -36,6 +36,7 @@ impl Job for Sweep {
         app.store
             .system(purpose::identity::SWEEP, Shard::ONLY, |tx| async move {
                 used_jti::sweep(&tx, now_us).await?;
+                place_link::sweep(&tx, now_us).await?;
                 throttle::sweep(&tx, idle_us).await
             })
             .await?;

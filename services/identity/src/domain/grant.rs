@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use auth::{Permission, Role};
+use auth::{Permission, Role, Wabas};
 
 /// Whether somebody in a tenant may give, change or take this role. Nobody above oneself, and an
 /// admin changes no owner, though both permit the same.
@@ -23,11 +23,19 @@ pub(crate) fn is_for_keys(permission: Permission) -> bool {
     !permission.is_desk() && !members_or_keys
 }
 
+/// Whether a key for these WABAs may have this: the log is the whole tenant's and shows what was done
+/// to its other WABAs (T2).
+fn fits_wabas(permission: Permission, wabas: &Wabas) -> bool {
+    *wabas == Wabas::All || permission != Permission::AuditRead
+}
+
 /// What a key was asked to permit, and may not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotGranted {
     /// No key has this.
     NotForKeys(Permission),
+    /// It goes beyond the WABAs that the key is limited to.
+    BeyondWabas(Permission),
     /// Its maker has it not.
     Beyond(Permission),
 }
@@ -37,14 +45,19 @@ pub(crate) enum NotGranted {
 pub(crate) fn key_permissions(
     makers: &BTreeSet<Permission>,
     asked: &BTreeSet<Permission>,
+    wabas: &Wabas,
 ) -> Result<BTreeSet<Permission>, NotGranted> {
     let mut granted = if asked.is_empty() {
-        makers.iter().copied().filter(|one| is_for_keys(*one)).collect()
+        let fits = |one: &Permission| is_for_keys(*one) && fits_wabas(*one, wabas);
+        makers.iter().copied().filter(fits).collect()
     } else {
         asked.clone()
     };
     if let Some(wrong) = granted.iter().find(|one| !is_for_keys(**one)) {
         return Err(NotGranted::NotForKeys(*wrong));
+    }
+    if let Some(wrong) = granted.iter().find(|one| !fits_wabas(**one, wabas)) {
+        return Err(NotGranted::BeyondWabas(*wrong));
     }
     if let Some(wrong) = granted.iter().find(|one| !makers.contains(one)) {
         return Err(NotGranted::Beyond(*wrong));
@@ -80,18 +93,32 @@ mod tests {
     #[test]
     fn a_key_never_has_more_than_its_maker() {
         let maker = of(Role::Developer);
-        let all = key_permissions(&maker, &BTreeSet::new()).unwrap();
+        let all = key_permissions(&maker, &BTreeSet::new(), &Wabas::All).unwrap();
         assert!(all.is_subset(&maker));
         assert!(!all.contains(&Permission::KeysWrite));
         let beyond = BTreeSet::from([Permission::BillingRead]);
         assert_eq!(
-            key_permissions(&maker, &beyond),
+            key_permissions(&maker, &beyond, &Wabas::All),
             Err(NotGranted::Beyond(Permission::BillingRead))
         );
         let never = BTreeSet::from([Permission::KeysWrite]);
         assert_eq!(
-            key_permissions(&maker, &never),
+            key_permissions(&maker, &never, &Wabas::All),
             Err(NotGranted::NotForKeys(Permission::KeysWrite))
         );
+    }
+
+    #[test]
+    fn a_key_for_some_wabas_reads_no_log_of_the_whole_tenant() {
+        let (owner, log) = (of(Role::TenantOwner), BTreeSet::from([Permission::AuditRead]));
+        let some = Wabas::Only(BTreeSet::new());
+        assert!(key_permissions(&owner, &log, &Wabas::All).is_ok());
+        assert_eq!(
+            key_permissions(&owner, &log, &some),
+            Err(NotGranted::BeyondWabas(Permission::AuditRead))
+        );
+        let rest = key_permissions(&owner, &BTreeSet::new(), &some).unwrap();
+        assert!(!rest.contains(&Permission::AuditRead));
+        assert!(rest.contains(&Permission::MessagesRead));
     }
 }

@@ -14,6 +14,19 @@ pub(crate) enum Place {
 }
 
 impl Place {
+    /// The desk of a partner, or the BSP's own.
+    pub(crate) fn of_desk(partner: Option<Uuid>) -> Self {
+        partner.map_or(Self::Bsp, |id| Self::Partner(PartnerId::from_uuid(id)))
+    }
+
+    /// The tenant that it is in; none at a desk.
+    pub(crate) const fn tenant(self) -> Option<TenantId> {
+        match self {
+            Self::Tenant(tenant) => Some(tenant),
+            Self::Partner(_) | Self::Bsp => None,
+        }
+    }
+
     /// Whether a role belongs to this kind of place.
     pub(crate) fn takes(self, role: Role) -> bool {
         let principal = match self {

@@ -1,10 +1,10 @@
-//! A person's password as a peppered hash, and the one-time link that sets it.
+//! A person's password as a peppered hash.
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
 use store::{Error, SystemTx};
 
-/// One person's credential; without a hash until the first link was used.
+/// One person's credential; without a hash until their first link was used.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "credential")]
 pub(crate) struct Model {
@@ -12,8 +12,6 @@ pub(crate) struct Model {
     pub(crate) user_id: Uuid,
     pub(crate) hash: Option<String>,
     pub(crate) pepper_id: Option<String>,
-    pub(crate) link_hash: Option<Vec<u8>>,
-    pub(crate) link_expires_us: Option<i64>,
     pub(crate) changed_us: i64,
 }
 
@@ -29,69 +27,29 @@ pub(crate) struct Hashed {
     pub(crate) pepper: String,
 }
 
+impl Model {
+    /// The password, once there is one.
+    pub(crate) fn hashed(self) -> Option<Hashed> {
+        Some(Hashed { phc: self.hash?, pepper: self.pepper_id? })
+    }
+}
+
+/// A person's credential.
+pub(crate) async fn get(tx: &SystemTx, user: Uuid) -> Result<Option<Model>, Error> {
+    tx.find::<Entity>().filter(Column::UserId.eq(user)).one().await
+}
+
 /// A person's credential, made empty where there is none, and locked.
 pub(crate) async fn of_person(tx: &SystemTx, user: Uuid, now_us: i64) -> Result<Model, Error> {
     let row = ActiveModel {
         user_id: Set(user),
         hash: Set(None),
         pepper_id: Set(None),
-        link_hash: Set(None),
-        link_expires_us: Set(None),
         changed_us: Set(now_us),
     };
     tx.insert_ignore(vec![row]).await?;
     let found = tx.find::<Entity>().filter(Column::UserId.eq(user)).for_update().one().await?;
     found.ok_or_else(|| Error::internal("find the credential that was just inserted"))
-}
-
-/// Gives a person a new one-time link instead of any before.
-pub(crate) async fn set_link(
-    tx: &SystemTx,
-    user: Uuid,
-    link_hash: &[u8],
-    expires_us: i64,
-) -> Result<(), Error> {
-    tx.update::<Entity>()
-        .set(Column::LinkHash, link_hash.to_vec())
-        .set(Column::LinkExpiresUs, expires_us)
-        .filter(Column::UserId.eq(user))
-        .exec()
-        .await
-        .map(drop)
-}
-
-/// Whose link this is, while it lives.
-pub(crate) async fn by_link(
-    tx: &SystemTx,
-    link_hash: &[u8],
-    now_us: i64,
-) -> Result<Option<Model>, Error> {
-    tx.find::<Entity>()
-        .filter(Column::LinkHash.eq(link_hash.to_vec()))
-        .filter(Column::LinkExpiresUs.gt(now_us))
-        .one()
-        .await
-}
-
-/// Sets the password and uses the link up; `None` when somebody used it first.
-pub(crate) async fn use_link(
-    tx: &SystemTx,
-    link_hash: &[u8],
-    new: &Hashed,
-    now_us: i64,
-) -> Result<Option<Model>, Error> {
-    let changed = tx
-        .update::<Entity>()
-        .set(Column::Hash, new.phc.clone())
-        .set(Column::PepperId, new.pepper.clone())
-        .set(Column::LinkHash, Option::<Vec<u8>>::None)
-        .set(Column::LinkExpiresUs, Option::<i64>::None)
-        .set(Column::ChangedUs, now_us)
-        .filter(Column::LinkHash.eq(link_hash.to_vec()))
-        .filter(Column::LinkExpiresUs.gt(now_us))
-        .exec_returning()
-        .await?;
-    Ok(changed.into_iter().next())
 }
 
 /// Sets the password of a person.

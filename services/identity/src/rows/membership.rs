@@ -17,7 +17,7 @@ pub(crate) struct Model {
     pub(crate) email: String,
     pub(crate) name: String,
     pub(crate) role: String,
-    /// Whether the person has a password.
+    /// Whether the person has taken the place, by its link. Until then it opens nothing.
     pub(crate) active: bool,
     pub(crate) created_us: i64,
 }
@@ -39,20 +39,14 @@ pub(crate) struct Placed {
     pub(crate) tenant_state: String,
 }
 
-/// A person's places in all tenants.
+/// The places that a person has taken, in all tenants.
 pub(crate) async fn placed(tx: &SystemTx, user: Uuid) -> Result<Vec<Placed>, Error> {
     // By ix_membership_user_id, then the tenant's primary key.
     const PLACED: &str = "SELECT m.tenant_id AS tenant_id, m.id AS id, m.role AS role, \
         t.name AS tenant_name, t.state AS tenant_state \
         FROM membership m JOIN tenant t ON t.tenant_id = m.tenant_id \
-        WHERE m.user_id = {1} AND {purpose}";
+        WHERE m.user_id = {1} AND m.active AND {purpose}";
     tx.raw(RawSql::both(PLACED, vec![user.into()])).all().await
-}
-
-/// Tenants in which a person has a place.
-pub(crate) async fn tenants_of(tx: &SystemTx, user: Uuid) -> Result<Vec<Uuid>, Error> {
-    let rows = tx.find::<Entity>().filter(Column::UserId.eq(user)).all().await?;
-    Ok(rows.into_iter().map(|row| row.tenant_id).collect())
 }
 
 /// A person's place in one tenant, locked.
@@ -69,7 +63,7 @@ pub(crate) async fn of_person(
         .await
 }
 
-/// Places of a role in a tenant, locked, so that the last of them cannot go twice.
+/// Places of a role that were taken in a tenant, locked, so that the last of them cannot go twice.
 pub(crate) async fn with_role(
     tx: &SystemTx,
     tenant: Uuid,
@@ -78,6 +72,7 @@ pub(crate) async fn with_role(
     tx.find::<Entity>()
         .filter(Column::TenantId.eq(tenant))
         .filter(Column::Role.eq(role))
+        .filter(Column::Active.eq(true))
         .order_by(Column::Id, Order::Asc)
         .for_update()
         .all()
@@ -105,14 +100,16 @@ pub(crate) async fn set_role(
         .map(drop)
 }
 
-/// Marks all places of a person as used: there is a password.
-pub(crate) async fn activate(tx: &SystemTx, user: Uuid) -> Result<(), Error> {
-    tx.update::<Entity>()
+/// Marks a place as taken; false where there is none any more.
+pub(crate) async fn activate(tx: &SystemTx, tenant: Uuid, id: Uuid) -> Result<bool, Error> {
+    let changed = tx
+        .update::<Entity>()
         .set(Column::Active, true)
-        .filter(Column::UserId.eq(user))
+        .filter(Column::TenantId.eq(tenant))
+        .filter(Column::Id.eq(id))
         .exec()
-        .await
-        .map(drop)
+        .await?;
+    Ok(changed == 1)
 }
 
 /// Takes a place away.

@@ -13,7 +13,11 @@ pub(crate) struct Model {
     pub(crate) partner_id: Option<Uuid>,
     /// The partner, or nil.
     pub(crate) place_id: Uuid,
+    /// As whoever added them calls them.
+    pub(crate) name: String,
     pub(crate) role: String,
+    /// Whether the person has taken the place, by its link. Until then it opens nothing.
+    pub(crate) active: bool,
     pub(crate) created_us: i64,
 }
 
@@ -30,4 +34,10 @@ pub(crate) async fn of_person(tx: &SystemTx, user: Uuid) -> Result<Vec<Model>, E
 /// Gives a person a place.
 pub(crate) async fn insert(tx: &SystemTx, new: &Model) -> Result<(), Error> {
     tx.insert(ActiveModel::from(new.clone())).await
+}
+
+/// Marks a place as taken, and answers it; none where there is none any more.
+pub(crate) async fn activate(tx: &SystemTx, id: Uuid) -> Result<Option<Model>, Error> {
+    let update = tx.update::<Entity>().set(Column::Active, true).filter(Column::Id.eq(id));
+    Ok(update.exec_returning().await?.into_iter().next())
 }

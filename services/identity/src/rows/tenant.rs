@@ -54,19 +54,6 @@ pub(crate) async fn lock_own(tx: &ScopedTx) -> Result<(), Error> {
     tx.find::<Entity>().for_update().one().await.map(drop)
 }
 
-/// Which of these tenants are a partner's.
-pub(crate) async fn of_partner(
-    tx: &SystemTx,
-    tenants: &[Uuid],
-    partner: Uuid,
-) -> Result<u64, Error> {
-    tx.find::<Entity>()
-        .filter(Column::TenantId.is_in(tenants.iter().copied()))
-        .filter(Column::PartnerId.eq(partner))
-        .count()
-        .await
-}
-
 /// Keeps a tenant's newest state. One that may no longer act loses all tokens issued so far: the
 /// instant is taken with the row locked, after whoever was let through before.
 pub(crate) async fn keep(

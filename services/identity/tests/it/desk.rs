@@ -99,6 +99,59 @@ async fn a_place_takes_its_own_roles(#[case] backend: Backend) {
 #[case(Backend::Sqlite)]
 #[case(Backend::Postgres)]
 #[tokio::test]
+async fn a_desk_puts_nobody_of_its_own_into_a_tenant(#[case] backend: Backend) {
+    let world = World::on(backend).await;
+    let (partner, reseller) = reseller(&world, "pat@x.test").await;
+    let operator = world.operator().await;
+    let tenant = world.tenant(Some(partner)).await;
+    world.add(&operator, into(tenant, "first@x.test")).await;
+    let at_desk = (Code::FailedPrecondition, "PERSON_AT_DESK".to_owned());
+    for (token, email) in [
+        (&operator, "operator@switchboard.test"),
+        (&operator, "pat@x.test"),
+        (&reseller, "pat@x.test"),
+    ] {
+        let refused = world.people(token).create_desk_person(into(tenant, email)).await;
+        assert_eq!(refusal(refused), at_desk, "{email}");
+    }
+    // A partner is not told who works at another desk.
+    world.add(&reseller, into(tenant, "operator@switchboard.test")).await;
+    world.end().await;
+}
+
+#[rstest]
+#[case(Backend::Sqlite)]
+#[case(Backend::Postgres)]
+#[tokio::test]
+async fn a_tenant_with_an_owner_takes_nobody_from_a_desk(#[case] backend: Backend) {
+    let world = World::on(backend).await;
+    let (partner, reseller) = reseller(&world, "pat@x.test").await;
+    let operator = world.operator().await;
+    let tenant = world.tenant(Some(partner)).await;
+    // Whoever was invited and has not come is no owner yet.
+    world.add(&operator, into(tenant, "never@x.test")).await;
+    let link = world.add(&operator, into(tenant, "ann@x.test")).await.set_password_token;
+    world.set_password(&link, PASSWORD).await.unwrap();
+    let has_owner = (Code::FailedPrecondition, "TENANT_HAS_OWNER".to_owned());
+    for token in [&operator, &reseller] {
+        let agent = api::CreateDeskPersonRequest {
+            role: "tenant.agent".to_owned(),
+            ..into(tenant, "eve@x.test")
+        };
+        for request in [into(tenant, "eve@x.test"), agent, into(tenant, "never@x.test")] {
+            let refused = world.people(token).create_desk_person(request).await;
+            assert_eq!(refusal(refused), has_owner);
+        }
+    }
+    let again = world.add(&operator, into(tenant, "ann@x.test")).await;
+    assert_eq!((again.set_password_token, again.person.unwrap().active), (String::new(), true));
+    world.end().await;
+}
+
+#[rstest]
+#[case(Backend::Sqlite)]
+#[case(Backend::Postgres)]
+#[tokio::test]
 async fn acts_stand_in_the_desks_log_and_the_tenants(#[case] backend: Backend) {
     let world = World::on(backend).await;
     let (partner, token) = reseller(&world, "pat@x.test").await;
@@ -113,7 +166,7 @@ async fn acts_stand_in_the_desks_log_and_the_tenants(#[case] backend: Backend) {
     };
     let actions =
         |items: &[api::AuditEntry]| items.iter().map(|one| one.action.clone()).collect::<Vec<_>>();
-    let expected = ["session.started", "person.password_set", "person.added"];
+    let expected = ["session.started", "person.joined", "person.added"];
     assert_eq!(actions(&of(ann.token()).await), expected);
     assert_eq!(actions(&of(bob.token()).await), expected);
 

@@ -94,6 +94,32 @@ async fn a_key_has_no_more_than_its_maker(#[case] backend: Backend) {
 #[case(Backend::Sqlite)]
 #[case(Backend::Postgres)]
 #[tokio::test]
+async fn a_key_for_some_wabas_reads_no_log(#[case] backend: Backend) {
+    let world = World::on(backend).await;
+    let tenant = world.tenant(None).await;
+    let owner = world.member(tenant, "ann@x.test", "tenant.owner").await;
+    let waba = WabaId::mint(world.ids(), kernel::time::Timestamp::from_micros(world.now_us()));
+    let mut keys = world.keys(owner.token());
+    let listed = async |secret: &str| {
+        let token = world.exchange(secret).await.unwrap();
+        world.audit(&token).list_audit(api::ListAuditRequest::default()).await
+    };
+    let whole = keys.create_api_key(key("whole")).await.unwrap().into_inner();
+    assert!(!listed(&whole.secret).await.unwrap().into_inner().items.is_empty());
+
+    let limited = api::CreateApiKeyRequest { waba_ids: vec![waba.to_string()], ..key("till") };
+    let made = keys.create_api_key(limited.clone()).await.unwrap().into_inner();
+    let refused = listed(&made.secret).await;
+    assert_eq!(refusal(refused), (Code::PermissionDenied, "PERMISSION_MISSING".into()));
+    let asked = api::CreateApiKeyRequest { permissions: vec!["audit.read".to_owned()], ..limited };
+    assert_eq!(refusal(keys.create_api_key(asked).await).0, Code::InvalidArgument);
+    world.end().await;
+}
+
+#[rstest]
+#[case(Backend::Sqlite)]
+#[case(Backend::Postgres)]
+#[tokio::test]
 async fn a_key_ends_with_its_time_and_its_token_with_it(#[case] backend: Backend) {
     let world = World::on(backend).await;
     let tenant = world.tenant(None).await;

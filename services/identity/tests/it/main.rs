@@ -12,6 +12,8 @@ mod keys;
 #[cfg(test)]
 mod people;
 #[cfg(test)]
+mod places;
+#[cfg(test)]
 mod revocation;
 #[cfg(test)]
 mod rotation;

@@ -51,6 +51,25 @@ async fn an_unknown_person_and_a_wrong_password_get_one_answer(#[case] backend: 
 #[case(Backend::Sqlite)]
 #[case(Backend::Postgres)]
 #[tokio::test]
+async fn a_one_time_code_is_refused_until_there_are_any(#[case] backend: Backend) {
+    let world = World::on(backend).await;
+    let asked = |totp: &str| api::SignInRequest {
+        email: OPERATOR.to_owned(),
+        password: PASSWORD.to_owned(),
+        totp: totp.to_owned(),
+        ..Default::default()
+    };
+    world.sign_in_as(asked("")).await.unwrap();
+    let refused = refused(world.sign_in_as(asked("123456")).await);
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    assert!(refused.message().starts_with("totp: "), "{}", refused.message());
+    world.end().await;
+}
+
+#[rstest]
+#[case(Backend::Sqlite)]
+#[case(Backend::Postgres)]
+#[tokio::test]
 async fn tries_are_slowed_down_and_the_owners_device_is_not(#[case] backend: Backend) {
     let world = World::on(backend).await;
     let device = world.sign_in(OPERATOR, PASSWORD).await.unwrap().device_token;
@@ -228,7 +247,8 @@ async fn one_person_goes_from_one_place_to_another(#[case] backend: Backend) {
         tenant_id: books.to_string(),
         ..person("ann@x.test", "tenant.agent")
     };
-    world.add(&operator, elsewhere).await;
+    let link = world.add(&operator, elsewhere).await.set_password_token;
+    world.set_password(&link, PASSWORD).await.unwrap();
 
     let tokens = world.sign_in("ann@x.test", PASSWORD).await.unwrap();
     assert_eq!(tokens.memberships.len(), 2);

@@ -1,7 +1,8 @@
 //! An identity of a test's own: migrated database, embedded bus, real listener, a gateway that calls it
 //! with tokens that it issued, and a clock that the test moves.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use auth::{Service, Signer};
@@ -40,6 +41,8 @@ pub(crate) struct World {
     pub(crate) operator: CreatedOperator,
     pub(crate) database: TestDatabase,
     ids: Arc<SystemIds>,
+    /// The address of each tenant's first owner.
+    owners: Mutex<HashMap<TenantId, String>>,
     security: SecurityConfig,
     stop: CancellationToken,
     running: JoinSet<()>,
@@ -107,7 +110,8 @@ impl World {
         let mut running = JoinSet::new();
         security.identity = serve(service, own, readiness.clone(), &stop, &mut running).await;
         within("identity to be ready", readiness.wait()).await;
-        Self { clock, bus, identity, operator, database, ids, security, stop, running }
+        let owners = Mutex::default();
+        Self { clock, bus, identity, operator, database, ids, owners, security, stop, running }
     }
 
     /// The gateway's connections, with fresh service tokens.
@@ -279,15 +283,29 @@ impl World {
         within("the place to be known", wait).await
     }
 
-    /// A person of a tenant with a password, and their tokens.
+    /// A person of a tenant with a password, and their tokens: added by the desk until there is an
+    /// owner, and then by the owner.
     pub(crate) async fn member(&self, tenant: TenantId, email: &str, role: &str) -> Member {
-        let operator = self.operator().await;
-        let request =
-            api::CreateDeskPersonRequest { tenant_id: tenant.to_string(), ..person(email, role) };
-        let added = self.add(&operator, request).await;
-        self.set_password(&added.set_password_token, PASSWORD).await.unwrap();
+        let owner = self.owners.lock().unwrap().get(&tenant).cloned();
+        let (added, link) = if let Some(owner) = owner {
+            let owner = self.sign_in(&owner, PASSWORD).await.unwrap().access_token;
+            let added = self.people(&owner).create_person(colleague(email, role)).await;
+            let added = added.unwrap().into_inner();
+            (added.person, added.set_password_token)
+        } else {
+            let request = api::CreateDeskPersonRequest {
+                tenant_id: tenant.to_string(),
+                ..person(email, role)
+            };
+            let added = self.add(&self.operator().await, request).await;
+            (added.person, added.set_password_token)
+        };
+        self.set_password(&link, PASSWORD).await.unwrap();
+        if role == "tenant.owner" {
+            self.owners.lock().unwrap().entry(tenant).or_insert_with(|| email.to_owned());
+        }
         let tokens = self.sign_in(email, PASSWORD).await.unwrap();
-        Member { id: added.person.unwrap().id, tokens }
+        Member { id: added.unwrap().id, tokens }
     }
 
     pub(crate) async fn set_password(&self, token: &str, password: &str) -> Result<String, Status> {
@@ -329,6 +347,16 @@ pub(crate) fn person(email: &str, role: &str) -> api::CreateDeskPersonRequest {
         name: "Somebody Else".to_owned(),
         role: role.to_owned(),
         ..Default::default()
+    }
+}
+
+/// A person whom somebody of a tenant adds to it.
+pub(crate) fn colleague(email: &str, role: &str) -> api::CreatePersonRequest {
+    api::CreatePersonRequest {
+        email: email.to_owned(),
+        name: "Cid".to_owned(),
+        role: role.to_owned(),
+        idempotency_key: String::new(),
     }
 }
 
