@@ -55,6 +55,12 @@ impl Refusal {
         Self::new(Code::InvalidArgument, "INVALID_ARGUMENT", message)
     }
 
+    /// A field of the request, as the service names it, and what is wrong with it.
+    pub(crate) fn of_field(field: &str, problem: &str) -> Self {
+        let violations = vec![(field.to_owned(), problem.to_owned())];
+        Self { violations, ..Self::invalid(format!("{field} {problem}")) }
+    }
+
     pub(crate) fn unauthenticated(reason: &str, message: &str) -> Self {
         Self::new(Code::Unauthenticated, reason, message)
     }

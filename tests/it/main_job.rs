@@ -1,6 +1,6 @@
 //! The main job on the embedded wiring, and each place where it must be seen to break.
 
-use std::{os::unix::fs::PermissionsExt as _, path::Path};
+use std::{os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -37,6 +37,22 @@ async fn second_start_finds_what_the_first_one_made() {
         Some(2),
         "{tenants}"
     );
+}
+
+/// The first start is killed again and again, each time a little later, and goes on from where it was.
+#[tokio::test]
+async fn a_first_start_that_dies_goes_on_with_the_next() {
+    let mut dev = Dev::unstarted(None);
+    for after_ms in (200..=1_000).step_by(100) {
+        dev.spawn();
+        tokio::time::sleep(Duration::from_millis(after_ms)).await;
+        dev.kill().await;
+    }
+    dev.up().await;
+    let tenants = dev.json.pointer("/tenants").and_then(Value::as_array).expect("tenants");
+    assert_eq!(tenants.len(), 2);
+    let (code, out) = run(&["tour", "--dev-json", dev.path().to_str().unwrap()]).await;
+    assert_eq!(code, 0, "{out}");
 }
 
 /// SUP-6: databases, their journals, keys and dev.json.

@@ -54,15 +54,15 @@ struct DemoApp {
 pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
     let data = Data::open(&args.data)?;
     let path = data.path("dev.json");
-    if path.exists() {
-        fs::remove_file(&path).context("removing the old dev.json")?;
-    }
     let ids = SystemIds::new();
     let mut ports = Ports::default();
     let mut settings = settings(&args, &data, &ids, &mut ports)?;
     if args.print_config {
         line(&print_config(&settings)?);
         return Ok(());
+    }
+    if path.exists() {
+        fs::remove_file(&path).context("removing the old dev.json")?;
     }
     let guard = telemetry::init(&settings.telemetry, "dev", &crate::house::instance())?;
     let signals = signals()?;
@@ -143,6 +143,7 @@ fn settings(
     settings.database.url.clear();
     // The lock on the folder proves every earlier holder of a lease dead (DEL-2).
     settings.messaging.sole_owner = true;
+    settings.onboarding.sole_owner = true;
     settings.bus.url = SecretRef::Unset;
     for service in SERVERS {
         let name = service.as_str();
@@ -224,7 +225,15 @@ async fn sandbox(
     let sandbox = ::sandbox::Sandbox::open(config).await.context("opening the sandbox")?;
     let url = sandbox.base_url();
     #[expect(clippy::disallowed_methods, reason = "`run` awaits it at its end")]
-    let task = tokio::spawn(async move { sandbox.run(stop).await.map_err(anyhow::Error::from) });
+    let task = tokio::spawn(async move {
+        let ended = sandbox.run(stop.clone()).await.map_err(anyhow::Error::from);
+        if let Err(error) = &ended {
+            tracing::error!(%error, "the sandbox ended, and all of this with it");
+        }
+        // Nothing here works without Meta's side: who restarts it mends both.
+        stop.cancel();
+        ended
+    });
     Ok((url, Some(task)))
 }
 

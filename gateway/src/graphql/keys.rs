@@ -8,6 +8,7 @@ use super::connection::{Connection, Paging, page_cost};
 use super::error::payloads;
 use super::scalars::{DateTime, ID, at, maybe_at, micros, some};
 use super::words::{Environment, Order, Word as _};
+use crate::refusal::Refusal;
 
 /// An API key without its secret.
 #[derive(Debug)]
@@ -122,6 +123,16 @@ impl KeyMutation {
         input: ApiKeyCreateInput,
     ) -> Result<ApiKeyCreatePayload> {
         let call = Call::of(ctx)?;
+        for (field, is_empty) in [
+            ("permissions", input.permissions.as_ref().is_some_and(Vec::is_empty)),
+            ("waba_ids", input.waba_ids.as_ref().is_some_and(Vec::is_empty)),
+        ] {
+            // A list that came out empty must not make the widest key.
+            if is_empty {
+                let why = "names nothing; leave it out for all that you have";
+                return call.refused(&Refusal::of_field(field, why));
+            }
+        }
         let wabas = input.waba_ids.unwrap_or_default();
         let request = pb::CreateApiKeyRequest {
             name: input.name,

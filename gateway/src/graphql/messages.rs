@@ -288,6 +288,11 @@ impl MessageMutation {
         input: MessageSendInput,
     ) -> Result<MessageSendPayload> {
         let call = Call::of(ctx)?;
+        if input.idempotency_key.as_deref() == Some("") {
+            // Who sends one means to be safe from sending twice.
+            let why = "must be 1 to 255 printable characters; leave it out for none";
+            return call.refused(&Refusal::of_field("idempotency_key", why));
+        }
         let whole = matches!(input.content, MessageContentInput::Json(_));
         let request = pb::SendMessageRequest {
             number_id: input.number_id.0,

@@ -15,6 +15,9 @@ pub struct Config {
     /// Where Meta's dialog sends the browser back to. Empty where the page uses Meta's JavaScript SDK, as ours does: a code
     /// that was got one way can't be exchanged the other.
     pub redirect_url: String,
+    /// Whether this process alone works on its database, so that at its start whoever held a saga is dead. Set by `dev`,
+    /// whose lock on its folder proves it; never true where another process may run.
+    pub sole_owner: bool,
 }
 
 impl Default for Config {
@@ -24,6 +27,7 @@ impl Default for Config {
             invitation_life_s: 14 * 24 * 3_600,
             state_life_s: 3_600,
             redirect_url: String::new(),
+            sole_owner: false,
         }
     }
 }

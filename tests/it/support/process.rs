@@ -153,17 +153,21 @@ impl Dev {
 
     /// Starts `dev` beside a sandbox that stays, with extra environment.
     pub(crate) async fn with(sandbox: Option<&SandboxProcess>, env: &[(&str, &str)]) -> Self {
-        let data = TempDir::new().expect("a folder");
-        let env = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let mut dev = Self {
-            process: None,
-            data,
-            sandbox_url: sandbox.map(|s| s.url.clone()),
-            env,
-            json: Value::Null,
-        };
+        let mut dev = Self::unstarted(sandbox);
+        dev.set_env(env);
         dev.up().await;
         dev
+    }
+
+    /// An empty folder on which nothing has run yet.
+    pub(crate) fn unstarted(sandbox: Option<&SandboxProcess>) -> Self {
+        Self {
+            process: None,
+            data: TempDir::new().expect("a folder"),
+            sandbox_url: sandbox.map(|s| s.url.clone()),
+            env: Vec::new(),
+            json: Value::Null,
+        }
     }
 
     /// The access token of a demo tenant's owner.

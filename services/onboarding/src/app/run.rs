@@ -33,6 +33,9 @@ impl App {
     pub(crate) async fn run_sagas(self, stop: CancellationToken) -> Result<(), Error> {
         let app = Arc::new(self);
         let mut walks = JoinSet::new();
+        if app.config.sole_owner {
+            app.free_all().await?;
+        }
         while !stop.is_cancelled() {
             let due = match app.claim(AT_ONCE.saturating_sub(walks.len())).await {
                 Ok(due) => due,
@@ -60,6 +63,17 @@ impl App {
             log_panic(&ended);
         }
         Ok(())
+    }
+
+    /// Frees the sagas of a process that died, without waiting for its leases to run out.
+    async fn free_all(&self) -> Result<(), Error> {
+        const FREE_SQL: &str =
+            "UPDATE onboarding SET lease_us = 0 WHERE lease_us > 0 AND {purpose}";
+        self.store
+            .system(purpose::onboarding::SAGA, Shard::ONLY, |tx| async move {
+                tx.raw(RawSql::both(FREE_SQL, Vec::new())).exec().await.map(drop)
+            })
+            .await
     }
 
     /// Sagas that are due, each with the right to act for its tenant.
