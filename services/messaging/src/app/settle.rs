@@ -145,7 +145,7 @@ impl Lane for SettleLane {
             status::apply(&tx, &self.config, told).await?;
         }
         for (message, code, generation) in sides {
-            status::consequence(&tx, &self.config, &message, code, generation).await?;
+            status::consequence(&tx, &self.config, &message, code, Some(generation)).await?;
         }
         Ok(items.iter().map(|_| Ok(())).collect())
     }
