@@ -13,6 +13,10 @@ use net::config::SecretRef;
 
 use crate::dev_json::private_file;
 
+/// The databases of a folder.
+const STORES: [&str; 7] =
+    ["analytics", "assets", "bus", "identity", "messaging", "onboarding", "webhooks"];
+
 /// A folder that this process alone works on.
 #[derive(Debug)]
 pub(crate) struct Data {
@@ -48,6 +52,32 @@ impl Data {
     /// The folder itself.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// What the first start writes at its end, by which a later one knows that it is not the first.
+    pub(crate) fn finished(&self) -> PathBuf {
+        self.folder.join("keys").join("tenants.json")
+    }
+
+    /// Clears away what a first start left that died before it was ready: half-made tables and tenants that nobody was
+    /// told of. Keys stay.
+    pub(crate) fn forget_unfinished(&self) -> anyhow::Result<()> {
+        if self.finished().exists() {
+            return Ok(());
+        }
+        for entry in fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let is_ours = name.split_once(".sqlite").is_some_and(|(of, rest)| {
+                STORES.contains(&of) && matches!(rest, "" | "-wal" | "-shm" | "-journal")
+            });
+            if is_ours {
+                fs::remove_file(&path)?;
+            } else if name == "sandbox" && path.is_dir() {
+                fs::remove_dir_all(&path)?;
+            }
+        }
+        Ok(())
     }
 
     /// A secret that is kept in `keys/`; made by `make` where it is not there.

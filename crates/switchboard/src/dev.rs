@@ -2,7 +2,8 @@
 //!
 //! The first start migrates, makes an operator and onboards two demo tenants by the real embedded-signup path; a later one
 //! finds the same state, ids, password and keys. dev.json is removed at start and written when everything answers: its
-//! presence means ready. A process that dies in the middle leaves a folder that the next start goes on with.
+//! presence means ready. A first start that dies before it was ready leaves a folder that the next one clears, but for
+//! its keys, and begins anew.
 
 mod demo;
 
@@ -64,6 +65,7 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
     if path.exists() {
         fs::remove_file(&path).context("removing the old dev.json")?;
     }
+    data.forget_unfinished().context("clearing a first start that was never ready")?;
     let guard = telemetry::init(&settings.telemetry, "dev", &crate::house::instance())?;
     let signals = signals()?;
     let (sandbox_url, sandbox) = sandbox(&args, &data, signals.stop.clone()).await?;

@@ -89,25 +89,6 @@ impl Client {
         string(&payload(&data, "invitationCreate")?, "/url")
     }
 
-    /// What an earlier walk through embedded signup led to, where the tenant was claimed a WABA by it.
-    pub(crate) async fn signed_up(
-        &self,
-        token: &str,
-        tenant: &str,
-    ) -> anyhow::Result<Option<SignedUp>> {
-        let query = "query($id: ID!) { tenant(id: $id) { onboardings(first: 10) { nodes { id wabaMetaId phoneNumberMetaIds } } } }";
-        let data = self.graphql(token, query, json!({"id": tenant})).await?;
-        let nodes = data.pointer("/tenant/onboardings/nodes").and_then(Value::as_array);
-        let found = nodes.into_iter().flatten().find_map(|node| {
-            Some(SignedUp {
-                onboarding_id: string(node, "/id").ok()?,
-                waba_meta_id: string(node, "/wabaMetaId").ok().filter(|id| !id.is_empty())?,
-                number_meta_id: string(node, "/phoneNumberMetaIds/0").ok()?,
-            })
-        });
-        Ok(found)
-    }
-
     /// Walks embedded signup: our page, Meta's dialog, our callback.
     pub(crate) async fn sign_up(
         &self,
@@ -197,17 +178,14 @@ impl Client {
                 json!({"input": {"email": email, "name": "Owner", "role": "tenant.owner", "tenantId": tenant, "idempotencyKey": key}}),
             )
             .await?;
-        let made = payload(&data, "deskPersonCreate")?;
-        // None: an earlier walk, which died, came as far as the password.
-        if let Some(link) = made.pointer("/setPasswordUrl").and_then(Value::as_str) {
-            let secret = link.rsplit(['/', '#', '=']).next().unwrap_or_default();
-            self.post_json(
-                &format!("{}/auth/set-password", self.gateway()),
-                &json!({"token": secret, "password": password}),
-            )
-            .await
-            .context("setting the password")?;
-        }
+        let link = string(&payload(&data, "deskPersonCreate")?, "/setPasswordUrl")?;
+        let secret = link.rsplit(['/', '#', '=']).next().unwrap_or_default();
+        self.post_json(
+            &format!("{}/auth/set-password", self.gateway()),
+            &json!({"token": secret, "password": password}),
+        )
+        .await
+        .context("setting the password")?;
         self.sign_in(email, password).await
     }
 

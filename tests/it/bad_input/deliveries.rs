@@ -256,6 +256,8 @@ async fn what_meta_signed_is_kept_whatever_it_is() {
             ("analytics.fact_key", kept),
             // The template's word that nobody can read: for an operator to look at.
             ("assets.dead_letter", 1),
+            // The status of tomorrow: tried again each hour, for a build that can read it.
+            ("messaging.dead_letter", 1),
         ])
         .await;
     house.lives().await;

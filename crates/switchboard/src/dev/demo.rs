@@ -18,7 +18,7 @@ const DEMOS: [(&str, &str, &str); 2] = [
 
 /// The tenants of dev.json.
 pub(super) async fn tenants(data: &Data, dev: &DevJson) -> anyhow::Result<Vec<Tenant>> {
-    let path = data.path("keys").join("tenants.json");
+    let path = data.finished();
     if path.exists() {
         let kept = fs::read_to_string(&path).context("reading the kept demo tenants")?;
         return serde_json::from_str(&kept)
@@ -81,7 +81,8 @@ async fn onboard(
     })
 }
 
-/// Walks embedded signup once: what it led to is kept before anything else, so that a start after a crash goes on with it.
+/// Walks embedded signup. A sandbox that stays may have the demo's number of an earlier start that died: then the dialog
+/// gives another one.
 async fn sign_up(
     client: &Client,
     data: &Data,
@@ -90,24 +91,10 @@ async fn sign_up(
     slug: &str,
     business: &Business<'_>,
 ) -> anyhow::Result<SignedUp> {
-    let path = data.path("keys").join(format!("{slug}_signup.json"));
-    if let Ok(kept) = fs::read_to_string(&path) {
-        return serde_json::from_str(&kept)
-            .context("the kept signup is damaged; start on an empty folder");
-    }
     let begun = data.path("keys").join(format!("{slug}_signup.begun"));
-    let again = begun.exists();
-    let before = if again { client.signed_up(operator, tenant).await? } else { None };
-    let signed_up = if let Some(before) = before {
-        before
-    } else {
-        private_file(&begun)?.sync_all()?;
-        let start = random_token(&SystemIds::new(), 6);
-        let link = client.invite(operator, tenant, &format!("dev-{slug}-invite-{start}")).await?;
-        // Meta may have the number of a walk that died before its callback: then the dialog gives another one.
-        let phone = if again { "" } else { business.phone };
-        client.sign_up(&link, &Business { phone, ..business.clone() }).await?
-    };
-    private_file(&path)?.write_all(serde_json::to_string(&signed_up)?.as_bytes())?;
-    Ok(signed_up)
+    let phone = if begun.exists() { "" } else { business.phone };
+    private_file(&begun)?.sync_all()?;
+    let start = random_token(&SystemIds::new(), 6);
+    let link = client.invite(operator, tenant, &format!("dev-{slug}-invite-{start}")).await?;
+    client.sign_up(&link, &Business { phone, ..business.clone() }).await
 }
