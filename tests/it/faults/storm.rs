@@ -1,6 +1,10 @@
 //! The storm: load, kills at seeded moments, and what each kill met.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::Duration,
+};
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use serde_json::{Value, json};
@@ -115,6 +119,16 @@ pub(super) async fn settled_story(
             Some(0) => Ok(()),
             other => Err(other),
         }
+    })
+    .await;
+    until("every customer's message stored", Duration::from_mins(1), async || {
+        let mut missing: BTreeSet<&String> = inbound.iter().collect();
+        for tenant in 0..2 {
+            for [_, meta_id, ..] in load::history(api, tenant).await {
+                missing.remove(&meta_id);
+            }
+        }
+        if missing.is_empty() { Ok(()) } else { Err(missing.len()) }
     })
     .await;
     api.control("POST", "/clock", &json!({"advance_us": PAST_ALL_DEADLINES_US})).await;
