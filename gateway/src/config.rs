@@ -1,5 +1,6 @@
 //! Settings of the gateway: section `gateway`. Units stand in the names.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use net::http::HttpLimits;
@@ -18,12 +19,16 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// Proxies before us that we trust to tell the client's address (AUTH-16); absent: rules by network are off.
     pub trusted_hops: Option<usize>,
+    /// Connections of one peer, by address (IPv6: /64). Not counted where `trusted_hops` says that peers are proxies.
+    pub connections_per_peer: usize,
     /// Where the page of each error reason is, when it is not our own `/errors`; the reason is added as a fragment.
     pub docs_url: Option<String>,
     /// Limits of GraphQL.
     pub graphql: GraphqlLimits,
     /// Limits of sockets.
     pub socket: SocketLimits,
+    /// Limits of each tenant, partner and operator.
+    pub tenant: TenantLimits,
     /// How long an exchanged API key is kept, at most 60 (AUTH-15).
     pub key_cache_seconds: u64,
 }
@@ -34,9 +39,11 @@ impl Default for Config {
             public_url: "http://127.0.0.1:8080".to_owned(),
             allowed_origins: Vec::new(),
             trusted_hops: None,
+            connections_per_peer: HttpLimits::default().connections_per_peer,
             docs_url: None,
             graphql: GraphqlLimits::default(),
             socket: SocketLimits::default(),
+            tenant: TenantLimits::default(),
             key_cache_seconds: 60,
         }
     }
@@ -105,6 +112,35 @@ impl Default for SocketLimits {
     }
 }
 
+/// What one tenant may ask of one replica (OVL-1): an installation takes as many times more as it has replicas.
+/// Each partner and each operator has the same for themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TenantLimits {
+    /// Requests a second, by HTTP and over sockets together.
+    pub requests_per_second: NonZeroU32,
+    /// Requests that may come at once after a quiet time.
+    pub burst: NonZeroU32,
+    /// Queries and mutations that are being answered at once.
+    pub calls: usize,
+    /// Open sockets.
+    pub sockets: usize,
+    /// Subscriptions over all sockets.
+    pub subscriptions: usize,
+}
+
+impl Default for TenantLimits {
+    fn default() -> Self {
+        Self {
+            requests_per_second: const { NonZeroU32::MIN.saturating_add(99) },
+            burst: const { NonZeroU32::MIN.saturating_add(199) },
+            calls: 50,
+            sockets: 200,
+            subscriptions: 500,
+        }
+    }
+}
+
 /// Settings that can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
@@ -126,7 +162,11 @@ pub enum ConfigError {
 impl Config {
     /// The limits that the gateway's listener takes.
     pub fn http_limits(&self) -> HttpLimits {
-        HttpLimits { trusted_hops: self.trusted_hops, ..HttpLimits::default() }
+        HttpLimits {
+            trusted_hops: self.trusted_hops,
+            connections_per_peer: self.connections_per_peer,
+            ..HttpLimits::default()
+        }
     }
 }
 
@@ -135,6 +175,7 @@ impl Config {
 pub(crate) struct Settings {
     pub(crate) graphql: GraphqlLimits,
     pub(crate) socket: SocketLimits,
+    pub(crate) tenant: TenantLimits,
     pub(crate) key_cache: Duration,
     /// Without a slash at its end.
     pub(crate) public_url: String,
@@ -175,6 +216,7 @@ impl Settings {
         Ok(Self {
             graphql: config.graphql,
             socket: config.socket,
+            tenant: config.tenant,
             key_cache: Duration::from_secs(config.key_cache_seconds),
             public_url: own_origin.clone(),
             docs_url: config.docs_url.clone().unwrap_or_else(|| format!("{own_origin}/errors")),

@@ -7,6 +7,7 @@ use kernel::ids::Ids;
 use server::{Peers, Security};
 use tokio_util::task::TaskTracker;
 
+use crate::admission::Admission;
 use crate::bearer::Bearer;
 use crate::config::Settings;
 use crate::graphql::{Persisted, Schema};
@@ -18,6 +19,7 @@ pub(crate) struct House {
     pub(crate) peers: Peers,
     pub(crate) security: Security,
     pub(crate) bearer: Bearer,
+    pub(crate) admission: Admission,
     pub(crate) wall: Arc<dyn WallClock>,
     pub(crate) ids: Arc<dyn Ids>,
     pub(crate) schema: SchemaHandle,

@@ -11,11 +11,13 @@
 //! A process that dies breaks what is under way: a mutation with an idempotency key may be sent again, a socket
 //! comes back with the last cursor of each subscription.
 
+mod admission;
 mod auth_routes;
 mod bearer;
 mod config;
 mod graphql;
 mod house;
+mod metrics;
 mod oauth;
 mod onboarding_page;
 mod pages;
@@ -36,9 +38,10 @@ use server::{Peers, Security};
 use tokio_util::task::TaskTracker;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-pub use config::{Config, ConfigError, GraphqlLimits, SocketLimits};
+pub use config::{Config, ConfigError, GraphqlLimits, SocketLimits, TenantLimits};
 pub use reasons::{REASONS, Reason};
 
+use crate::admission::Admission;
 use crate::bearer::Bearer;
 use crate::config::Settings;
 use crate::graphql::Persisted;
@@ -72,6 +75,7 @@ pub fn router(config: &Config, deps: Deps) -> Result<Router, ConfigError> {
     // The handler counts for itself and refuses in GraphQL's words; the listener is the wall behind it.
     let bytes = 2 * u64::try_from(settings.graphql.body_bytes).unwrap_or(u64::MAX / 2);
     let house = Arc::new(House {
+        admission: Admission::new(settings.tenant),
         settings,
         peers,
         security,

@@ -17,7 +17,7 @@ const fn r(word: &'static str, meaning: &'static str, remedy: &'static str) -> R
 }
 
 /// All of them, by word.
-pub const REASONS: [Reason; 123] = [
+pub const REASONS: [Reason; 127] = [
     r(
         "ALREADY_EXISTS",
         "A thing with these words exists.",
@@ -405,9 +405,29 @@ pub const REASONS: [Reason; 123] = [
     r("TOKEN_REVOKED", "The token was revoked.", "Sign in again, or make a new key."),
     r("TOO_MANY_API_KEYS", "A tenant has as many keys as it may.", "Revoke one first."),
     r(
+        "TOO_MANY_AT_ONCE",
+        "As many requests of yours are being answered as may be at once.",
+        "Wait for one of them, then send the next.",
+    ),
+    r(
         "TOO_MANY_OPERATIONS",
         "The socket runs as many operations as it may.",
         "Complete one, or open another socket.",
+    ),
+    r(
+        "TOO_MANY_REQUESTS",
+        "You have sent more requests than a second's share.",
+        "Repeat after the time given; spread requests, and ask for more with each.",
+    ),
+    r(
+        "TOO_MANY_SOCKETS",
+        "You have as many open sockets as you may.",
+        "Close one; one socket serves many operations.",
+    ),
+    r(
+        "TOO_MANY_SUBSCRIPTIONS",
+        "You have as many subscriptions as you may.",
+        "End one; one subscription without a filter shows what many would.",
     ),
     r(
         "UNSUPPORTED_MEDIA_TYPE",

@@ -89,6 +89,15 @@ capabilities:
     secretKeyRef: { name: {{ printf $root.Values.serviceKeySecret $service }}, key: service.key }
 {{- end -}}
 
+{{/* How many proxies tell the client's address: as many as were set, else the chart's own ingress where it is on. */}}
+{{- define "switchboard.trustedHops" -}}
+{{- if not (kindIs "invalid" .Values.trustedHops) }}
+trusted_hops = {{ .Values.trustedHops }}
+{{- else if .Values.ingress.enabled }}
+trusted_hops = 1
+{{- end }}
+{{- end -}}
+
 {{/* The configuration file that every role reads. */}}
 {{- define "switchboard.config" -}}
 {{- $full := include "switchboard.fullname" . -}}
@@ -119,10 +128,11 @@ listen = "0.0.0.0:8080"
 
 [gateway.edge]
 public_url = {{ .Values.publicUrl | quote }}
-trusted_hops = {{ .Values.trustedHops }}
+{{- include "switchboard.trustedHops" . }}
 
 [webhooks_in]
 listen = "0.0.0.0:8081"
+{{- include "switchboard.trustedHops" . }}
 
 [admin]
 listen = "0.0.0.0:9090"

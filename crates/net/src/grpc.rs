@@ -20,6 +20,9 @@ pub const MAX_DECODE: usize = 4 << 20;
 /// Largest message that is encoded, in bytes; tonic's default has no limit.
 pub const MAX_ENCODE: usize = 8 << 20;
 
+/// Calls at once on one connection that a listener of ours takes. A client with as many waits on that connection.
+pub const STREAMS: u32 = 200;
+
 /// A channel that can't be made.
 #[derive(Debug, thiserror::Error)]
 #[error("`{endpoint}` is no endpoint of a gRPC server; expected host:port or a URL")]

@@ -1,6 +1,6 @@
 //! HTTP listeners that hold against hostile peers (IN-1), and HTTP clients that do only what they are told (OUT-9).
 //!
-//! A listener refuses slow headers, slow or large bodies, encoded bodies and too many connections, gives each
+//! A listener refuses slow headers, slow or large bodies, encoded bodies and too many connections, ends idle ones, gives each
 //! request an id and a span, turns a panic into a 500 without its text, and drains when it is told to stop.
 //! What it can't know, it leaves: routes, authentication, the shape of answers.
 //!
@@ -11,6 +11,8 @@ mod body;
 mod client;
 mod guard;
 mod headers;
+mod idle;
+mod places;
 mod serve;
 
 pub use address::ClientAddr;
@@ -18,7 +20,8 @@ pub use body::{BodyLimits, with_body_limits};
 pub use client::{ClientConfig, client};
 pub use guard::{Refusal, RequestId, json_refusal, plain_refusal};
 pub use headers::{SecurityHeaders, with_security_headers};
-pub use serve::{Draining, HttpLimits, HttpServer, Listener, Slot, bind, bind_or_free, serve};
+pub use places::Slot;
+pub use serve::{Draining, HttpLimits, HttpServer, Listener, bind, bind_or_free, serve};
 pub(crate) use serve::{Shape, accept};
 
 use std::net::SocketAddr;

@@ -13,3 +13,4 @@ pub mod health;
 pub mod http;
 mod metrics;
 pub mod outbound;
+pub mod shares;

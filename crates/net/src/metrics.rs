@@ -4,13 +4,14 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use opentelemetry::metrics::{Histogram, UpDownCounter};
+use opentelemetry::metrics::{Counter, Histogram, UpDownCounter};
 use telemetry::{DURATION_BUCKETS, KeyValue};
 
 struct Instruments {
     http: Histogram<f64>,
     rpc: Histogram<f64>,
     connections: UpDownCounter<i64>,
+    connections_refused: Counter<u64>,
 }
 
 static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
@@ -31,6 +32,10 @@ static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
         connections: meter
             .i64_up_down_counter("switchboard.connections.open")
             .with_description("Connections that are open, by listener.")
+            .build(),
+        connections_refused: meter
+            .u64_counter("switchboard.connections.refused")
+            .with_description("Connections that were closed at once, since their peer had as many as it may, by listener.")
             .build(),
     }
 });
@@ -77,6 +82,10 @@ pub(crate) fn rpc(method: &str, code: &'static str, took: Duration) {
 pub(crate) fn connection(listener: &'static str) -> Open {
     INSTRUMENTS.connections.add(1, &[KeyValue::new("listener", listener)]);
     Open(listener)
+}
+
+pub(crate) fn connection_refused(listener: &'static str) {
+    INSTRUMENTS.connections_refused.add(1, &[KeyValue::new("listener", listener)]);
 }
 
 pub(crate) struct Open(&'static str);

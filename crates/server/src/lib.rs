@@ -11,6 +11,7 @@
 //! and is not ready before it has them.
 
 mod extract;
+mod lanes;
 mod layer;
 pub mod methods;
 mod metrics;

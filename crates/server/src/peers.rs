@@ -1,5 +1,5 @@
-//! Calls to other services: one channel a service, made once; each call carries our own token for the callee, the
-//! user's where it is placed for one, the trace, and what is left of the deadline.
+//! Calls to other services: one channel a service, made once, and further ones for its streams; each call carries our
+//! own token for the callee, the user's where it is placed for one, the trace, and what is left of the deadline.
 //!
 //! A call that can't be placed is answered like one that failed: no endpoint, no token and no connection are
 //! `UNAVAILABLE`, an expired wait is `DEADLINE_EXCEEDED` (tonic alone would say `CANCELLED`). Nothing is repeated here:
@@ -25,6 +25,7 @@ use tonic::{Code, Status, TimeoutExpired};
 use tower::ServiceExt as _;
 use tracing::Instrument as _;
 
+use crate::lanes::{Lanes, Place, holding};
 use crate::layer::SERVICE_TOKEN;
 use crate::methods::Methods;
 use crate::security::{Security, ServiceTokens};
@@ -51,10 +52,18 @@ impl PeerName for &str {
     }
 }
 
+/// The connections to one service.
+#[derive(Debug, Clone)]
+struct Line {
+    calls: Channel,
+    /// Absent where no more than one stream is ever open.
+    streams: Option<Arc<Lanes>>,
+}
+
 /// Channels to all services that this process calls.
 #[derive(Debug, Clone)]
 pub struct Peers {
-    channels: Arc<BTreeMap<Service, Channel>>,
+    lines: Arc<BTreeMap<Service, Line>>,
     tokens: ServiceTokens,
 }
 
@@ -72,14 +81,16 @@ impl Peers {
         tokens: ServiceTokens,
         endpoints: impl IntoIterator<Item = (Service, E)>,
     ) -> Result<Self, net::grpc::EndpointError> {
-        let channels = endpoints
+        let lines = endpoints
             .into_iter()
             .map(|(service, endpoint)| {
-                let made = net::grpc::channel(endpoint.as_ref(), GrpcClientConfig::default())?;
-                Ok((service, made))
+                let endpoint = endpoint.as_ref();
+                let calls = net::grpc::channel(endpoint, GrpcClientConfig::default())?;
+                let streams = Some(Arc::new(Lanes::new(endpoint.to_owned())));
+                Ok((service, Line { calls, streams }))
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { channels: Arc::new(channels), tokens })
+        Ok(Self { lines: Arc::new(lines), tokens })
     }
 
     /// For calls on our own behalf.
@@ -100,20 +111,20 @@ impl Peers {
     /// The channel itself, for what takes no token: health, reflection, the exchange of an assertion.
     pub fn channel(&self, peer: impl PeerName) -> PeerChannel {
         let peer = peer.peer();
-        let channel = peer.and_then(|peer| self.channels.get(&peer).cloned());
-        PeerChannel { channel, peer, tokens: None, user: None }
+        let line = peer.and_then(|peer| self.lines.get(&peer).cloned());
+        PeerChannel { line, peer, tokens: None, user: None }
     }
 
     fn make(&self, peer: Option<Service>, user: Option<SecretString>) -> PeerChannel {
-        let channel = peer.and_then(|peer| self.channels.get(&peer).cloned());
-        PeerChannel { channel, peer, tokens: Some(self.tokens.clone()), user }
+        let line = peer.and_then(|peer| self.lines.get(&peer).cloned());
+        PeerChannel { line, peer, tokens: Some(self.tokens.clone()), user }
     }
 }
 
 /// A channel to one service, for calls on one behalf: `FooServiceClient::new(peers.for_scope("foo", &scope))`.
 #[derive(Debug, Clone)]
 pub struct PeerChannel {
-    channel: Option<Channel>,
+    line: Option<Line>,
     peer: Option<Service>,
     tokens: Option<ServiceTokens>,
     user: Option<SecretString>,
@@ -122,16 +133,18 @@ pub struct PeerChannel {
 impl PeerChannel {
     /// A channel without tokens, for the exchange of an assertion.
     pub(crate) const fn open(channel: Channel, peer: Service) -> Self {
-        Self { channel: Some(channel), peer: Some(peer), tokens: None, user: None }
+        let line = Line { calls: channel, streams: None };
+        Self { line: Some(line), peer: Some(peer), tokens: None, user: None }
     }
 
     /// A channel with our own token.
     pub(crate) const fn own(channel: Channel, peer: Service, tokens: ServiceTokens) -> Self {
-        Self { channel: Some(channel), peer: Some(peer), tokens: Some(tokens), user: None }
+        let line = Line { calls: channel, streams: None };
+        Self { line: Some(line), peer: Some(peer), tokens: Some(tokens), user: None }
     }
 
     async fn place(self, mut request: Request<Body>) -> Result<Response<Body>, Status> {
-        let (Some(channel), Some(peer)) = (self.channel, self.peer) else {
+        let (Some(line), Some(peer)) = (self.line, self.peer) else {
             return Err(unavailable("no endpoint is configured for the service"));
         };
         let path = request.uri().path();
@@ -147,18 +160,42 @@ impl PeerChannel {
             request.headers_mut().insert(AUTHORIZATION, value);
         }
         telemetry::propagation::inject_http(request.headers_mut());
+        let (channel, place) = line.channel(streaming).ok_or_else(|| {
+            unavailable(format!("{peer} takes no more streams from here now; come back"))
+        })?;
         let answer = channel.oneshot(request);
         let placed = match end {
             Some(end) => tokio::time::timeout_at(end, answer).await.map_err(|_| expired())?,
             None => answer.await,
         };
-        placed.map_err(|error| {
+        let answer = placed.map_err(|error| {
             if timed_out(&error) {
                 return expired();
             }
             tracing::debug!(error = &error as &dyn Error, peer = %peer, "call was not answered");
             unavailable(format!("{peer} cannot be reached"))
+        })?;
+        Ok(match place {
+            Some(place) => holding(answer, place),
+            None => answer,
         })
+    }
+}
+
+impl Line {
+    /// Where the next call goes, with its place where it is a stream; nowhere while all places of streams are taken.
+    fn channel(self, streaming: bool) -> Option<(Channel, Option<Place>)> {
+        match self.streams.filter(|_| streaming) {
+            None => Some((self.calls, None)),
+            Some(streams) => match streams.place() {
+                Ok(placed) => placed.map(|(channel, place)| (channel, Some(place))),
+                Err(error) => {
+                    // It was an endpoint when the line was made.
+                    tracing::error!(error = &error as &dyn Error, "a stream has no way");
+                    None
+                }
+            },
+        }
     }
 }
 

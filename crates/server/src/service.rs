@@ -191,6 +191,11 @@ impl Service {
         self.http.take().map(|http| http.router)
     }
 
+    /// The limits of its HTTP listener, where it has one: what the process knows of its surroundings goes there.
+    pub fn http_limits(&mut self) -> Option<&mut HttpLimits> {
+        self.http.as_mut().map(|http| &mut http.limits)
+    }
+
     /// Adds a loop that runs in `role` from start to stop. It ends with `Ok` once `stop` is cancelled, or when its
     /// work is done for good.
     #[must_use]

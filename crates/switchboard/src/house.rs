@@ -179,7 +179,12 @@ impl House {
                     receiver = built.service.take_http();
                     None
                 } else {
-                    Some(ports.listen(&self.settings.webhooks_in.listen).await?)
+                    let place = &self.settings.webhooks_in;
+                    if let Some(limits) = built.service.http_limits() {
+                        limits.trusted_hops = place.trusted_hops;
+                        limits.connections_per_peer = place.connections_per_peer;
+                    }
+                    Some(ports.listen(&place.listen).await?)
                 }
             } else {
                 None

@@ -12,7 +12,7 @@ use kernel::{
     secret::{ExposeSecret as _, SecretString, Zeroizing, parse_key},
 };
 use meta::app::{MetaAppSettings, MetaApps};
-use net::config::SecretRef;
+use net::{config::SecretRef, http::HttpLimits};
 use seal::{Kek, Keks};
 use serde::{Deserialize, Serialize};
 use store::{Database, Pools};
@@ -391,11 +391,19 @@ impl Default for AdminSettings {
 pub(crate) struct HttpSettings {
     /// Where it listens.
     pub(crate) listen: String,
+    /// Proxies before it that we trust.
+    pub(crate) trusted_hops: Option<usize>,
+    /// Connections of one peer, by address (IPv6: /64). Not counted where `trusted_hops` says that peers are proxies.
+    pub(crate) connections_per_peer: usize,
 }
 
 impl Default for HttpSettings {
     fn default() -> Self {
-        Self { listen: "0.0.0.0:8081".to_owned() }
+        Self {
+            listen: "0.0.0.0:8081".to_owned(),
+            trusted_hops: None,
+            connections_per_peer: HttpLimits::default().connections_per_peer,
+        }
     }
 }
 

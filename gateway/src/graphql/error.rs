@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{ErrorExtensions as _, SimpleObject};
+use async_graphql::{ErrorExtensions as _, ServerError, SimpleObject};
 use kernel::time::Timestamp;
 use tonic::{Response, Status};
 
@@ -135,6 +135,12 @@ fn error_of(refusal: &Refusal, now: Timestamp) -> async_graphql::Error {
                 extensions.set("retryAt", (now + after).rfc3339());
             }
         })
+}
+
+/// A refusal of what GraphQL has not looked at yet.
+pub(crate) fn server_error(refusal: &Refusal, now: Timestamp) -> ServerError {
+    let async_graphql::Error { message, extensions, .. } = error_of(refusal, now);
+    ServerError { extensions, ..ServerError::new(message, None) }
 }
 
 /// What is wrong with a field, where the sentence begins with the contract's name of it.

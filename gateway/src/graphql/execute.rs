@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use async_graphql::parser::types::OperationType;
 use async_graphql::{PathSegment, Pos, Request, Response, ServerError, Value, Variables};
+use kernel::time::Timestamp;
 use net::grpc::deadline::{Deadline, within};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 use tokio::time::Instant;
 
 use super::call::{Call, Services};
+use super::error::server_error;
 use super::limits;
 use crate::house::House;
 use crate::refusal::Refusal;
@@ -266,12 +268,9 @@ pub(crate) fn errors<'a>(errors: &'a [ServerError], code: &str, request_id: &str
 }
 
 /// A body with one error and no data, for what is refused before GraphQL has a word.
-pub(crate) fn error_body(refusal: &Refusal, request_id: &str) -> serde_json::Value {
-    let mut extensions = json!({ "code": refusal.code_name(), "reason": refusal.reason });
-    if let Some(map) = extensions.as_object_mut() {
-        map.insert("requestId".to_owned(), request_id.into());
-    }
-    json!({ "errors": [{ "message": refusal.message, "extensions": extensions }] })
+pub(crate) fn error_body(refusal: &Refusal, now: Timestamp, request_id: &str) -> serde_json::Value {
+    let error = server_error(refusal, now);
+    json!({ "errors": errors(&[error], refusal.code_name(), request_id) })
 }
 
 /// The same with a code of its own.

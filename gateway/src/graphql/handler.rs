@@ -15,7 +15,7 @@ use super::call::Services;
 use super::execute::{self, Answer, Asked, Stopped, error_body, plain_error_body};
 use crate::house::House;
 use crate::refusal::{Kind, Refusal};
-use crate::request::{About, is_json, preferred};
+use crate::request::{About, add_retry, is_json, preferred};
 
 /// The media types of answers, the one for who has no wish first.
 const JSON: &str = "application/json";
@@ -78,7 +78,13 @@ pub(crate) async fn serve(
     // Who calls comes first: a body of nobody is not read.
     let session = match house.bearer.of_headers(request.headers(), &about.client).await {
         Ok(session) => Arc::new(session),
-        Err(refusal) => return unauthenticated(media, &refusal, &about),
+        Err(refusal) => return refuse(&house, media, &refusal, &about),
+    };
+    let scope = session.scope();
+    let admitted = house.admission.request(&scope).and_then(|()| house.admission.call(&scope));
+    let _until_answered = match admitted {
+        Ok(admitted) => admitted,
+        Err(refusal) => return refuse(&house, media, &refusal, &about),
     };
     let limit = house.settings.graphql.body_bytes;
     let body = match read(request, limit).await {
@@ -125,10 +131,11 @@ async fn read(request: Request, limit: usize) -> Result<axum::body::Bytes, Statu
     to_bytes(request.into_body(), limit).await.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)
 }
 
-/// 401 for who has no good token; 503 where that could not be found out.
-fn unauthenticated(media: Media, refusal: &Refusal, about: &About) -> Response {
-    let mut response =
-        respond(refusal.http_status(), media, &error_body(refusal, &about.request_id));
+/// 401 for who has no good token, 503 where that could not be found out, 429 for who has asked for too much.
+fn refuse(house: &House, media: Media, refusal: &Refusal, about: &About) -> Response {
+    let body = error_body(refusal, house.wall.now(), &about.request_id);
+    let mut response = respond(refusal.http_status(), media, &body);
+    add_retry(&mut response, refusal.retry);
     if refusal.kind() == Kind::Unauthenticated {
         let challenge = if refusal.reason == "TOKEN_MISSING" {
             HeaderValue::from_static("Bearer")

@@ -27,7 +27,9 @@ use tokio_tungstenite::tungstenite;
 use tokio_util::sync::CancellationToken;
 
 use super::call::Services;
+use super::error::server_error;
 use super::execute::{self, Answer, Asked, Ready, Stopped};
+use crate::admission::Admitted;
 use crate::bearer::Session;
 use crate::house::House;
 use crate::refusal::{Kind, Refusal};
@@ -150,6 +152,8 @@ struct Connection {
     /// What the upgrade's own header said, for peers that can set one.
     header: Option<String>,
     session: Option<Arc<Session>>,
+    /// Its place among the sockets of its tenant.
+    admitted: Option<Admitted>,
     operations: StreamMap<String, BoxStream<'static, Event>>,
     opened: Instant,
     heard: Instant,
@@ -165,6 +169,7 @@ impl Connection {
             socket,
             header,
             session: None,
+            admitted: None,
             operations: StreamMap::new(),
             opened: now,
             heard: now,
@@ -241,6 +246,12 @@ impl Connection {
         let told = payload.and_then(token_of).or(self.header.as_deref()).unwrap_or_default();
         match self.house.bearer.of_text(told, &self.about.client).await {
             Ok(session) => {
+                let (admission, scope) = (&self.house.admission, session.scope());
+                let admitted = admission.request(&scope).and_then(|()| admission.socket(&scope));
+                match admitted {
+                    Ok(admitted) => self.admitted = Some(admitted),
+                    Err(refusal) => return Err(Some(Close(1013, refusal.message))),
+                }
                 self.session = Some(Arc::new(session));
                 self.send(json!({ "type": "connection_ack" }).to_string()).await
             }
@@ -268,14 +279,28 @@ impl Connection {
             let errors = [ServerError::new(message, None)];
             return self.refuse(&id, "TOO_MANY_OPERATIONS", &errors).await;
         }
+        let scope = session.scope();
+        if let Err(refusal) = self.house.admission.request(&scope) {
+            return self.refuse_with(&id, &refusal).await;
+        }
         let ready = match Asked::of(payload).map_err(Stopped::Malformed) {
             Ok(asked) => execute::prepare(&self.house, asked).await,
             Err(stopped) => Err(stopped),
         };
         match ready {
             Ok(ready) => {
+                let admission = &self.house.admission;
+                let admitted = if ready.kind == OperationType::Subscription {
+                    admission.subscription(&scope)
+                } else {
+                    admission.call(&scope)
+                };
+                let admitted = match admitted {
+                    Ok(admitted) => admitted,
+                    Err(refusal) => return self.refuse_with(&id, &refusal).await,
+                };
                 let services = Services::new(Arc::clone(&self.house), session);
-                let events = self.events(services, ready);
+                let events = self.events(services, ready, admitted);
                 self.operations.insert(id, events);
                 Ok(())
             }
@@ -286,7 +311,12 @@ impl Connection {
         }
     }
 
-    fn events(&self, services: Services, ready: Ready) -> BoxStream<'static, Event> {
+    fn events(
+        &self,
+        services: Services,
+        ready: Ready,
+        admitted: Admitted,
+    ) -> BoxStream<'static, Event> {
         let request_id = self.about.request_id.clone();
         let house = Arc::clone(&self.house);
         let answers = if ready.kind == OperationType::Subscription {
@@ -296,7 +326,10 @@ impl Connection {
         };
         answers
             .map(move |answer| event(&answer, &request_id))
-            .chain(futures::stream::once(async { Event::Complete }))
+            .chain(futures::stream::once(async move {
+                drop(admitted);
+                Event::Complete
+            }))
             .boxed()
     }
 
@@ -327,6 +360,11 @@ impl Connection {
         let payload = execute::errors(errors, code, &self.about.request_id);
         let text = json!({ "id": id, "type": "error", "payload": payload }).to_string();
         self.send(text).await
+    }
+
+    async fn refuse_with(&mut self, id: &str, refusal: &Refusal) -> Result<(), Option<Close>> {
+        let error = server_error(refusal, self.house.wall.now());
+        self.refuse(id, refusal.code_name(), &[error]).await
     }
 
     /// Looks at what comes with time: the first word, the token, and silence.

@@ -9,6 +9,8 @@ mod hostile;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod mapping;
 #[cfg(test)]
 mod onboarding;

@@ -147,6 +147,11 @@ impl Gateway {
         self.issuer.person(&Reach::Tenant { tenant: TENANT, wabas: Wabas::All })
     }
 
+    /// A token of a person in another tenant.
+    pub(crate) fn token_of(&self, tenant: TenantId) -> String {
+        self.issuer.person(&Reach::Tenant { tenant, wabas: Wabas::All })
+    }
+
     /// A token of an operator.
     pub(crate) fn operator(&self) -> String {
         self.issuer.person(&Reach::Operator { operator: OPERATOR })

@@ -21,6 +21,13 @@ const READY: Duration = Duration::from_mins(1);
 const SERVERS: [&str; 6] =
     ["IDENTITY", "ONBOARDING", "ASSETS", "MESSAGING", "WEBHOOKS", "ANALYTICS"];
 
+/// One tenant stands for many here, and asks without a pause. How many requests a second a tenant has is tried by the
+/// gateway's own tests; how many at once holds here too.
+const UNHURRIED: [(&str, &str); 2] = [
+    ("SWITCHBOARD__GATEWAY__EDGE__TENANT__REQUESTS_PER_SECOND", "100000"),
+    ("SWITCHBOARD__GATEWAY__EDGE__TENANT__BURST", "100000"),
+];
+
 /// The binary that this test run was built with.
 pub(crate) fn binary() -> PathBuf {
     let own = std::env::current_exe().expect("a test binary");
@@ -219,6 +226,7 @@ impl Dev {
                 )
             })
             .chain([("SWITCHBOARD__ADMIN__LISTEN".to_owned(), "127.0.0.1:0".to_owned())])
+            .chain(UNHURRIED.map(|(name, value)| (name.to_owned(), value.to_owned())))
             .collect();
         let env: Vec<(&str, &str)> =
             free.iter().chain(&self.env).map(|(k, v)| (k.as_str(), v.as_str())).collect();

@@ -45,6 +45,11 @@ pub(super) fn lint() -> Result<()> {
         if ours.is_empty() {
             bail!("with {name}: the chart renders nothing");
         }
+        // Who reaches a pod without a proxy between could name any address as its own (AUTH-16).
+        let has_proxy = ours.iter().any(|document| document.lines().any(|l| l == "kind: Ingress"));
+        if has_proxy != text.contains("trusted_hops = ") {
+            bail!("with {name}: proxies are trusted if and only if the chart has its ingress");
+        }
         let file = rendered.path().join("manifests.yaml");
         write(&file, &format!("---\n{}", ours.join("\n---\n")))?;
         for version in KUBERNETES {

@@ -27,7 +27,7 @@ impl Default for GrpcLimits {
     fn default() -> Self {
         Self {
             connections: 1024,
-            streams: 200,
+            streams: super::STREAMS,
             header_bytes: 16 << 10,
             drain: Duration::from_secs(25),
         }
@@ -49,6 +49,9 @@ pub async fn serve(
         header_bytes: limits.header_bytes,
         header_fields: 64,
         connections: limits.connections,
+        // Its peers are our own processes, whose few connections stay.
+        connections_per_peer: None,
+        idle: None,
         streams: limits.streams,
         drain: limits.drain,
     };

@@ -1,5 +1,5 @@
-//! The accept loop that HTTP and gRPC listeners share: connections are counted, headers have a limit in time and
-//! size, and stopping means finishing.
+//! The accept loop that HTTP and gRPC listeners share: connections are counted, in all and by peer, idle ones end,
+//! headers have a limit in time and size, and stopping means finishing.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,14 +16,16 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use kernel::ids::SystemIds;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::Error;
 use super::body::BodyLimits;
 use super::guard::{Guard, Peer, Refusal, guard, plain_refusal};
+use super::idle::Usage;
+use super::places::{Places, Slot};
 use crate::metrics;
 
 /// A bound listener.
@@ -89,6 +91,11 @@ pub struct HttpLimits {
     pub request_line_bytes: usize,
     /// Connections in all.
     pub connections: usize,
+    /// Connections of one peer, by address (IPv6: /64). Not counted where `trusted_hops` says that peers are proxies:
+    /// there it is theirs to bound.
+    pub connections_per_peer: usize,
+    /// After how long without a request a connection ends.
+    pub idle: Duration,
     /// Requests at once on one HTTP/2 connection.
     pub streams: u32,
     /// Whether bodies with a `Content-Encoding` are refused (415).
@@ -110,6 +117,8 @@ impl Default for HttpLimits {
             header_fields: 64,
             request_line_bytes: 8 << 10,
             connections: 4096,
+            connections_per_peer: 256,
+            idle: Duration::from_mins(1),
             streams: 128,
             refuse_encoded: true,
             trusted_hops: None,
@@ -123,18 +132,6 @@ impl Default for HttpLimits {
 /// (a stream, a socket) ends then.
 #[derive(Debug, Clone)]
 pub struct Draining(pub CancellationToken);
-
-/// In the extensions of each request: its connection's place among those that are allowed. A socket that
-/// outlives its request (an upgrade) keeps it.
-#[derive(Debug, Clone)]
-pub struct Slot(Arc<OwnedSemaphorePermit>);
-
-impl Slot {
-    /// Whether the listener that gave it is still there.
-    pub fn is_counted(&self) -> bool {
-        self.0.num_permits() > 0
-    }
-}
 
 /// An HTTP listener: a router behind the guard.
 pub struct HttpServer {
@@ -206,6 +203,10 @@ pub(crate) struct Shape {
     pub(crate) header_bytes: u32,
     pub(crate) header_fields: usize,
     pub(crate) connections: usize,
+    /// Of one peer; absent: as many as there are in all.
+    pub(crate) connections_per_peer: Option<usize>,
+    /// After how long without a request a connection ends; absent: never.
+    pub(crate) idle: Option<Duration>,
     pub(crate) streams: u32,
     pub(crate) drain: Duration,
 }
@@ -219,6 +220,11 @@ impl Shape {
             header_bytes: limits.header_bytes,
             header_fields: limits.header_fields,
             connections: limits.connections,
+            connections_per_peer: match limits.trusted_hops {
+                None | Some(0) => Some(limits.connections_per_peer),
+                Some(_) => None,
+            },
+            idle: Some(limits.idle),
             streams: limits.streams,
             drain: limits.drain,
         }
@@ -232,16 +238,21 @@ pub(crate) async fn accept(
     shape: Shape,
     stop: CancellationToken,
 ) -> Result<(), Error> {
-    let slots = Arc::new(Semaphore::new(shape.connections));
+    let places = Places::new(shape.connections, shape.connections_per_peer);
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
         // At the cap nothing is accepted: the system's backlog holds the rest back.
-        let waited = stop.run_until_cancelled(Arc::clone(&slots).acquire_owned()).await;
-        let Some(Ok(slot)) = waited else { break };
+        let waited = stop.run_until_cancelled(places.any()).await;
+        let Some(Some(place)) = waited else { break };
         match stop.run_until_cancelled(listener.inner.accept()).await {
             None => break,
             Some(Ok((stream, peer))) => {
+                let Some(slot) = places.of(peer.ip(), place) else {
+                    // Closed without a word: it costs no more than the accept.
+                    metrics::connection_refused(shape.name);
+                    continue;
+                };
                 let router = router.clone();
                 connections.spawn(connection(stream, peer, router, shape, slot, stop.clone()));
             }
@@ -274,24 +285,29 @@ async fn connection(
     peer: SocketAddr,
     router: Router,
     shape: Shape,
-    slot: OwnedSemaphorePermit,
+    slot: Slot,
     stop: CancellationToken,
 ) {
     let _open = metrics::connection(shape.name);
     if let Err(error) = stream.set_nodelay(true) {
         tracing::trace!(error = &error as &dyn std::error::Error, "no TCP_NODELAY");
     }
-    let slot = Slot(Arc::new(slot));
     let spoken = Arc::new(AtomicBool::new(false));
+    let usage = Usage::new();
     let service = {
-        let (spoken, stop) = (Arc::clone(&spoken), stop.clone());
+        let (spoken, usage, stop) = (Arc::clone(&spoken), usage.clone(), stop.clone());
         service_fn(move |request: Request<Incoming>| {
             spoken.store(true, Ordering::Relaxed);
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(Peer(peer));
             request.extensions_mut().insert(Draining(stop.clone()));
             request.extensions_mut().insert(slot.clone());
-            router.clone().oneshot(request)
+            let (in_hand, answer) = (usage.begin(), router.clone().oneshot(request));
+            async move {
+                let answer = answer.await;
+                drop(in_hand);
+                answer
+            }
         })
     };
     let builder = builder(&shape);
@@ -300,6 +316,8 @@ async fn connection(
     // hyper's own header limit starts when it knows the protocol, which a peer may spell out for ever.
     let first = tokio::time::sleep(shape.header_read * 2);
     tokio::pin!(first);
+    let idle = tokio::time::sleep(shape.idle.unwrap_or_default());
+    tokio::pin!(idle);
     let (mut waiting, mut draining) = (true, false);
     loop {
         tokio::select! {
@@ -317,6 +335,16 @@ async fn connection(
                 waiting = false;
                 if !spoken.load(Ordering::Relaxed) {
                     return;
+                }
+            }
+            () = idle.as_mut(), if shape.idle.is_some() && !draining => {
+                let end = usage.idle_at(shape.idle.unwrap_or_default());
+                if end > Instant::now() {
+                    idle.as_mut().reset(end);
+                } else {
+                    // The peer is told not to ask here again; an answer that is still being read is finished.
+                    draining = true;
+                    connection.as_mut().graceful_shutdown();
                 }
             }
         }

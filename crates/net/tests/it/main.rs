@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod clock;
 #[cfg(test)]
+mod connections;
+#[cfg(test)]
 mod grpc;
 #[cfg(test)]
 mod http;

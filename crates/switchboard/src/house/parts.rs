@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use auth::Service as Name;
 use axum::Router;
 use kernel::page::Cursors;
-use net::http::{HttpLimits, HttpServer, Listener};
+use net::http::{HttpServer, Listener};
 use server::{Security, Service};
 use store::Store;
 use tokio_util::task::TaskTracker;
@@ -225,10 +225,7 @@ impl House {
         if let Some(receiver) = receiver {
             router = receiver.merge(router);
         }
-        let limits = HttpLimits {
-            trusted_hops: self.settings.gateway.edge.trusted_hops,
-            ..HttpLimits::default()
-        };
+        let limits = self.settings.gateway.edge.http_limits();
         let stop = self.stop.clone();
         Ok(async move {
             HttpServer::new("gateway", router, limits).serve(listener, stop).await?;

@@ -69,6 +69,12 @@ impl Fakes {
         self.answers.lock().unwrap().insert(method.to_owned(), answering);
     }
 
+    /// Lets a method leave its callers waiting.
+    pub(crate) fn never(&self, method: &str) {
+        let answering: Answering = Arc::new(|_| std::future::pending().boxed());
+        self.answers.lock().unwrap().insert(method.to_owned(), answering);
+    }
+
     /// What was asked since the last look.
     pub(crate) fn heard(&self) -> Vec<Heard> {
         std::mem::take(&mut *self.heard.lock().unwrap())
