@@ -10,8 +10,7 @@ mod service;
 use kernel::id::{DeadLetterId, TenantId};
 use proto::common::v1::{DeadLetter, Job};
 use store::deadletter::{self, Filter};
-use store::purpose::common::DEAD_LETTERS;
-use store::{RawSql, Shard, Store, SystemTx, job};
+use store::{Store, job};
 
 /// The page that is meant when no size is asked for, and the largest.
 const DEFAULT_LETTERS: u64 = 100;
@@ -32,16 +31,12 @@ pub async fn dead_letters(store: &Store, limit: u32) -> Result<Vec<DeadLetter>, 
 /// Has a dead letter tried again; false if there is none of this id. A letter that is being tried at this moment
 /// stays with whoever tries it.
 pub async fn replay(store: &Store, id: DeadLetterId) -> Result<bool, store::Error> {
-    let due = "UPDATE dead_letter SET due_us = 0 WHERE {purpose} AND id = {1}";
-    let unit = |tx: SystemTx| async move {
-        tx.raw(RawSql::both(due, vec![id.uuid().into()])).exec().await
-    };
-    Ok(store.system(DEAD_LETTERS, Shard::ONLY, unit).await? > 0)
+    deadletter::replay(store, id).await
 }
 
 /// Gives a dead letter up for good; false if there is none of this id.
 pub async fn discard(store: &Store, id: DeadLetterId) -> Result<bool, store::Error> {
-    Ok(deadletter::discard(store, &[id]).await? > 0)
+    deadletter::discard(store, id).await
 }
 
 /// Background jobs, soonest due first, at most 500.

@@ -8,7 +8,6 @@
 //!
 //! Dies in the middle: nothing was acknowledged, so the batch comes again, each event by itself.
 
-mod due;
 mod ledger;
 mod waiting;
 mod work;

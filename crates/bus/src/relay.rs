@@ -2,7 +2,8 @@
 //!
 //! No transaction waits for the broker. A relay that dies leaves its claims, which lapse by the database's
 //! clock, and what it had published but not deleted is published again: doubles are the inbox's to drop. While
-//! the bus is away rows are given back and nothing is refused. Several relays may run for one service.
+//! the bus is away rows are given back and nothing is refused. What nobody is bound to, or the broker refuses, is
+//! put off for longer and longer. Several relays may run for one service.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -134,7 +135,7 @@ impl Relay {
         let keys: Vec<String> = batch.iter().map(|envelope| envelope.key.clone()).collect();
         let answers = self.bus.publish(batch).await;
 
-        let (mut gone, mut back, mut outage) = (Vec::new(), Vec::new(), None);
+        let (mut gone, mut back, mut later, mut outage) = (vec![], vec![], vec![], None);
         let mut published = 0;
         for (((id, written), key), answer) in facts.into_iter().zip(keys).zip(answers) {
             match answer {
@@ -162,11 +163,10 @@ impl Relay {
                             outage.get_or_insert_with(|| error.to_string());
                             back.push(id);
                         }
-                        // Tried again when the claim lapses: it takes no place from others meanwhile.
                         PublishError::Unroutable
                         | PublishError::Refused(_)
                         | PublishError::TooLarge(_)
-                        | PublishError::Key(_) => {}
+                        | PublishError::Key(_) => later.push(id),
                     }
                 }
             }
@@ -174,6 +174,7 @@ impl Relay {
         metrics().published(self.service, published);
         outbox::delete(&self.store, by, &gone).await?;
         outbox::release(&self.store, by, &back).await?;
+        outbox::postpone(&self.store, by, &later).await?;
         if let Some(reason) = outage {
             tracing::warn!(
                 service = self.service,

@@ -175,18 +175,6 @@ pub enum PublishError {
     Key(String),
 }
 
-impl PublishError {
-    /// Whether the bus as a whole is away, so that trying the next event is pointless.
-    pub const fn is_outage(&self) -> bool {
-        matches!(self, Self::Unconfirmed(_))
-    }
-
-    /// Whether no later try can succeed.
-    pub const fn is_final(&self) -> bool {
-        matches!(self, Self::TooLarge(_) | Self::Key(_))
-    }
-}
-
 /// Why a bus cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {

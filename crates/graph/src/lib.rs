@@ -23,7 +23,7 @@ pub use config::GraphConfig;
 pub use error::{BuildError, Error};
 pub use outcome::{NotSentReason, SendOutcome, SentContact, UnknownReason};
 pub use reqwest::Body;
-pub use token::{CachedTokens, TokenError, TokenSource};
+pub use token::{AccessToken, CachedTokens, TokenError, TokenSource};
 pub use usage::{BudgetUse, Usage};
 
 /// One page of a list.

@@ -27,11 +27,20 @@ pub enum TokenError {
     Unavailable(#[source] Arc<dyn std::error::Error + Send + Sync>),
 }
 
+/// A token, and which of its WABA's credentials it is: what Meta says of one says nothing of a later one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessToken {
+    /// The token itself.
+    pub secret: MetaToken,
+    /// Generation of the credential; grows whenever the WABA is connected again.
+    pub generation: i64,
+}
+
 /// Gives tokens.
 #[async_trait]
 pub trait TokenSource: Send + Sync {
     /// The token for a WABA of a tenant.
-    async fn token(&self, tenant: Uuid, waba: Uuid) -> Result<MetaToken, TokenError>;
+    async fn token(&self, tenant: Uuid, waba: Uuid) -> Result<AccessToken, TokenError>;
 
     /// Says that a token did not work, or was replaced: the next one is fetched.
     async fn invalidate(&self, tenant: Uuid, waba: Uuid);
@@ -41,7 +50,7 @@ pub trait TokenSource: Send + Sync {
 #[derive(Debug)]
 pub struct CachedTokens<S> {
     source: S,
-    cache: Cache<(Uuid, Uuid), MetaToken>,
+    cache: Cache<(Uuid, Uuid), AccessToken>,
     drops: AtomicU64,
 }
 
@@ -66,7 +75,7 @@ impl<S: TokenSource> CachedTokens<S> {
 
 #[async_trait]
 impl<S: TokenSource> TokenSource for CachedTokens<S> {
-    async fn token(&self, tenant: Uuid, waba: Uuid) -> Result<MetaToken, TokenError> {
+    async fn token(&self, tenant: Uuid, waba: Uuid) -> Result<AccessToken, TokenError> {
         let key = (tenant, waba);
         if let Some(token) = self.cache.get(&key).await {
             return Ok(token);
@@ -105,7 +114,7 @@ mod tests {
 
     #[async_trait]
     impl TokenSource for Vault {
-        async fn token(&self, _: Uuid, _: Uuid) -> Result<MetaToken, TokenError> {
+        async fn token(&self, _: Uuid, _: Uuid) -> Result<AccessToken, TokenError> {
             let n = self.asked.fetch_add(1, Ordering::SeqCst);
             if let Some(hold) = &self.hold {
                 hold.0.notify_one();
@@ -114,7 +123,8 @@ mod tests {
             if self.fails {
                 Err(TokenError::NotFound)
             } else {
-                Ok(MetaToken::new(format!("token-{n}")))
+                let generation = i64::try_from(n).unwrap();
+                Ok(AccessToken { secret: MetaToken::new(format!("token-{n}")), generation })
             }
         }
 
@@ -127,15 +137,19 @@ mod tests {
     #[tokio::test]
     async fn a_token_is_asked_for_once_until_it_is_dropped() {
         let tokens = CachedTokens::new(Vault::default());
+        let told = async |waba| {
+            let token = tokens.token(A, waba).await.unwrap();
+            (token.secret.expose().to_owned(), token.generation)
+        };
         for _ in 0..3 {
-            assert_eq!(tokens.token(A, A).await.unwrap().expose(), "token-0");
+            assert_eq!(told(A).await, ("token-0".to_owned(), 0));
         }
-        assert_eq!(tokens.token(A, B).await.unwrap().expose(), "token-1");
+        assert_eq!(told(B).await, ("token-1".to_owned(), 1));
         tokens.invalidate(A, A).await;
-        assert_eq!(tokens.token(A, A).await.unwrap().expose(), "token-2");
-        assert_eq!(tokens.token(A, B).await.unwrap().expose(), "token-1");
+        assert_eq!(told(A).await, ("token-2".to_owned(), 2));
+        assert_eq!(told(B).await, ("token-1".to_owned(), 1));
         tokens.invalidate_all();
-        assert_eq!(tokens.token(A, B).await.unwrap().expose(), "token-3");
+        assert_eq!(told(B).await, ("token-3".to_owned(), 3));
     }
 
     #[tokio::test]

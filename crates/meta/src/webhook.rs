@@ -101,8 +101,8 @@ pub struct Profile {
 }
 
 /// The fields of `whatsapp_business_account` that Switchboard reads, for the app's subscription
-/// (`POST /{app}/subscriptions`).
-pub const FIELDS: [&str; 14] = [
+/// (`POST /{app}/subscriptions`). Each has a service that is bound to it.
+pub const FIELDS: [&str; 12] = [
     "messages",
     "message_template_status_update",
     "message_template_quality_update",
@@ -110,11 +110,9 @@ pub const FIELDS: [&str; 14] = [
     "template_category_update",
     "account_update",
     "account_review_update",
-    "account_alerts",
     "business_capability_update",
     "phone_number_quality_update",
     "phone_number_name_update",
-    "security",
     "smb_message_echoes",
     "user_preferences",
 ];

@@ -2,9 +2,14 @@
 //!
 //! A consumer buries an event in one transaction with its inbox row and acknowledges it. With a due
 //! time the row is an event that waits for something else; without, it is dead until an operator
-//! replays or drops it. A new try takes the inbox row away and leaves the dead letter: the handler's
-//! own transaction writes the inbox row again, and the letter goes once that is done. So whatever
-//! dies in between, the effect happens once and the letter is tried again or found done.
+//! replays or drops it.
+//!
+//! Whose an inbox row is decides whether the effect happens once. A letter that nobody tries
+//! (`claimed_until_us = 0`) has one of its own, which keeps redeliveries out. The claim for a try
+//! takes it away and stamps the letter with the number of the try. From then on an inbox row means
+//! that the effect was committed, by this try or by somebody who was thought dead, and whoever
+//! finds it drops the letter. A claim that lapsed is taken over as it stands. Only the try whose
+//! number the letter bears may end it: a process that wakes up late changes nothing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,6 +25,7 @@ use crate::inbox;
 use crate::purpose::common;
 use crate::raw::{Bind, own, read};
 use crate::store::Store;
+use crate::tx::TxCore;
 
 /// How long a new try may take before somebody else makes it, in microseconds.
 const CLAIM_US: i64 = 60_000_000;
@@ -63,14 +69,14 @@ pub struct NewDeadLetter {
     pub due_in: Option<Duration>,
 }
 
-/// A dead letter that is due for a new try.
+/// A dead letter in the hands of whoever tries it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueLetter {
     /// Its row.
     pub id: DeadLetterId,
     /// The event as it was buried; `due_in` is empty.
     pub letter: NewDeadLetter,
-    /// New tries so far.
+    /// Which try this is.
     pub attempts: u32,
     /// When it was buried, in business time.
     pub buried: Timestamp,
@@ -140,21 +146,23 @@ struct Row {
     attempts: i32,
     buried_us: i64,
     due_us: Option<i64>,
+    claimed_until_us: i64,
 }
 
 const COLUMNS: &str = "id, consumer, event_id, key, kind, tenant_id, waba_id, aggregate_id, \
     version, body, headers, reason, detail, stack_hash, contact_ref, traceparent, event_us, \
-    attempts, buried_us, due_us";
+    attempts, buried_us, due_us, claimed_until_us";
 
 fn headers(text: &str) -> BTreeMap<String, String> {
     serde_json::from_str(text).unwrap_or_default()
 }
 
-impl From<Row> for DueLetter {
-    fn from(row: Row) -> Self {
+impl DueLetter {
+    /// The letter that was found as `row` and then claimed.
+    fn claimed(row: Row) -> Self {
         Self {
             id: DeadLetterId::from_uuid(row.id),
-            attempts: u32::try_from(row.attempts).unwrap_or(0),
+            attempts: u32::try_from(row.attempts).unwrap_or(0) + 1,
             buried: Timestamp::from_micros(row.buried_us),
             letter: NewDeadLetter {
                 consumer: row.consumer,
@@ -202,7 +210,8 @@ fn micros(duration: Option<Duration>) -> Option<i64> {
     duration.map(|duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
 }
 
-/// Buries an event: its row and its inbox row in one transaction, its poison count away.
+/// Buries an event: its row and its inbox row in one transaction, its poison count away. Nothing is
+/// written where its effect has happened meanwhile, or where its letter is there already.
 pub async fn bury(store: &Store, letter: &NewDeadLetter) -> Result<(), Error> {
     let text = "INSERT INTO dead_letter (id, consumer, event_id, key, kind, tenant_id, waba_id, \
         aggregate_id, version, body, headers, reason, detail, stack_hash, contact_ref, traceparent, \
@@ -235,59 +244,80 @@ pub async fn bury(store: &Store, letter: &NewDeadLetter) -> Result<(), Error> {
                 tx.now().as_micros().into(),
                 micros(letter.due_in).into(),
             ];
-            inbox::insert(&tx.core, &letter.consumer, &[letter.event]).await?;
-            tx.core.execute(own(&tx.core, text, binds)?).await?;
-            let text = "DELETE FROM poison WHERE consumer = {1} AND event_id = {2}";
-            let binds = vec![letter.consumer.clone().into(), letter.event.uuid().into()];
-            tx.core.execute(own(&tx.core, text, binds)?).await.map(drop)
+            // A letter that is there may be in the middle of a try: its inbox row is that try's to write.
+            if tx.core.execute(own(&tx.core, text, binds)?).await? > 0 {
+                close_inbox(&tx.core, id, letter).await?;
+            }
+            forget_poison(&tx.core, letter).await
         })
         .await
 }
 
-/// Takes letters of these consumers that are due for a new try, and opens the inbox for them.
-pub async fn claim_due(
-    store: &Store,
-    consumers: &[&str],
-    limit: u64,
-) -> Result<Vec<DueLetter>, Error> {
-    let text = format!(
-        "UPDATE dead_letter SET claimed_until_us = {{db_now}} + {{1}}, attempts = attempts + 1 \
-         WHERE id IN (SELECT id FROM dead_letter WHERE due_us <= {{db_now}} \
-            AND claimed_until_us < {{db_now}} AND consumer IN ({{2}}) \
-            ORDER BY due_us LIMIT {{3}} {{skip_locked}}) RETURNING {COLUMNS}"
+/// Writes the inbox row of a letter that nobody tries; where one is there already, the effect has
+/// happened and the letter goes. Waits for a transaction that is about to commit the effect.
+async fn close_inbox(core: &TxCore, id: Uuid, letter: &NewDeadLetter) -> Result<(), Error> {
+    if inbox::insert(core, &letter.consumer, &[letter.event]).await? == 0 {
+        let text = "DELETE FROM dead_letter WHERE id = {1}";
+        core.execute(own(core, text, vec![id.into()])?).await?;
+    }
+    Ok(())
+}
+
+async fn forget_poison(core: &TxCore, letter: &NewDeadLetter) -> Result<(), Error> {
+    let text = "DELETE FROM poison WHERE consumer = {1} AND event_id = {2}";
+    let binds = vec![letter.consumer.clone().into(), letter.event.uuid().into()];
+    core.execute(own(core, text, binds)?).await.map(drop)
+}
+
+/// Takes at most `limit` letters of `consumer` that are due for a new try, and opens the inbox for
+/// those that nobody was trying. Read by the index on `due_us`.
+pub async fn claim_due(store: &Store, consumer: &str, limit: u64) -> Result<Vec<DueLetter>, Error> {
+    let found = format!(
+        "SELECT {COLUMNS} FROM dead_letter WHERE due_us <= {{db_now}} \
+         AND claimed_until_us < {{db_now}} AND consumer = {{1}} \
+         ORDER BY due_us LIMIT {{2}} {{skip_locked}}"
     );
-    let text = &text;
+    let found = &found;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     store
         .system(common::CONSUME, Shard::ONLY, |tx| async move {
-            let binds = vec![CLAIM_US.into(), Bind::list(consumers.iter().copied()), limit.into()];
-            let rows: Vec<Row> = read(&tx.core.rows(own(&tx.core, text, binds)?).await?)?;
-            for consumer in consumers {
-                let of_it = rows.iter().filter(|row| row.consumer == *consumer);
-                let events: Vec<Uuid> = of_it.map(|row| row.event_id).collect();
-                if !events.is_empty() {
-                    let text = "DELETE FROM inbox WHERE consumer = {1} AND event_id IN ({2})";
-                    let binds = vec![(*consumer).into(), Bind::list(events)];
-                    tx.core.execute(own(&tx.core, text, binds)?).await?;
-                }
+            let binds = vec![consumer.into(), limit.into()];
+            let rows: Vec<Row> = read(&tx.core.rows(own(&tx.core, found, binds)?).await?)?;
+            if rows.is_empty() {
+                return Ok(Vec::new());
             }
-            Ok(rows.into_iter().map(DueLetter::from).collect())
+            let taken = "UPDATE dead_letter SET claimed_until_us = {db_now} + {1}, \
+                attempts = attempts + 1 WHERE id IN ({2})";
+            let binds = vec![CLAIM_US.into(), Bind::list(rows.iter().map(|row| row.id))];
+            tx.core.execute(own(&tx.core, taken, binds)?).await?;
+            let untried = rows.iter().filter(|row| row.claimed_until_us == 0);
+            let opened: Vec<Uuid> = untried.map(|row| row.event_id).collect();
+            if !opened.is_empty() {
+                let open = "DELETE FROM inbox WHERE consumer = {1} AND event_id IN ({2})";
+                let binds = vec![consumer.into(), Bind::list(opened)];
+                tx.core.execute(own(&tx.core, open, binds)?).await?;
+            }
+            Ok(rows.into_iter().map(DueLetter::claimed).collect())
         })
         .await
 }
 
-/// Removes a letter whose new try went through.
-pub async fn done(store: &Store, id: DeadLetterId) -> Result<(), Error> {
+/// Removes a letter whose try went through, and its poison count; not where a later try has it.
+pub async fn done(store: &Store, letter: &DueLetter) -> Result<(), Error> {
     store
         .system(common::CONSUME, Shard::ONLY, |tx| async move {
-            let text = "DELETE FROM dead_letter WHERE id = {1}";
-            let binds = vec![id.uuid().into()];
-            tx.core.execute(own(&tx.core, text, binds)?).await.map(drop)
+            let text = "DELETE FROM dead_letter WHERE id = {1} AND attempts = {2}";
+            let binds = vec![letter.id.uuid().into(), i64::from(letter.attempts).into()];
+            if tx.core.execute(own(&tx.core, text, binds)?).await? > 0 {
+                forget_poison(&tx.core, &letter.letter).await?;
+            }
+            Ok(())
         })
         .await
 }
 
-/// Writes down that a new try failed: due again, or dead where `due_in` is none.
+/// Writes down that a try failed: due again, or dead where `due_in` is none. Where its effect was
+/// committed all the same, and only the word of that was lost, the letter goes.
 pub async fn failed(
     store: &Store,
     letter: &DueLetter,
@@ -295,19 +325,23 @@ pub async fn failed(
     detail: Option<&str>,
     due_in: Option<Duration>,
 ) -> Result<(), Error> {
+    // Put back by this try already, its commit's answer lost: then the inbox row is the letter's own.
     let text = "UPDATE dead_letter SET reason = {1}, detail = {2}, due_us = {db_now} + {3}, \
-        claimed_until_us = 0 WHERE id = {4}";
+        claimed_until_us = 0 WHERE id = {4} AND attempts = {5} AND claimed_until_us > 0";
     store
         .system(common::CONSUME, Shard::ONLY, |tx| async move {
+            let id = letter.id.uuid();
             let binds = vec![
                 reason.into(),
                 detail.map(str::to_owned).into(),
                 micros(due_in).into(),
-                letter.id.uuid().into(),
+                id.into(),
+                i64::from(letter.attempts).into(),
             ];
-            tx.core.execute(own(&tx.core, text, binds)?).await?;
-            let event = letter.letter.event;
-            inbox::insert(&tx.core, &letter.letter.consumer, &[event]).await.map(drop)
+            if tx.core.execute(own(&tx.core, text, binds)?).await? > 0 {
+                close_inbox(&tx.core, id, &letter.letter).await?;
+            }
+            Ok(())
         })
         .await
 }
@@ -335,22 +369,34 @@ pub async fn list(store: &Store, filter: &Filter) -> Result<Vec<DeadLetter>, Err
         .await
 }
 
-/// Has letters tried again at once; answers how many there were.
-pub async fn replay(store: &Store, ids: &[DeadLetterId]) -> Result<u64, Error> {
-    on_ids(store, "UPDATE dead_letter SET due_us = 0, claimed_until_us = 0 WHERE id IN ({1})", ids)
+/// Has a letter tried again at once; false if there is none. One that is being tried stays with
+/// whoever tries it.
+pub async fn replay(store: &Store, id: DeadLetterId) -> Result<bool, Error> {
+    store
+        .system(common::DEAD_LETTERS, Shard::ONLY, |tx| async move {
+            let text = "UPDATE dead_letter SET due_us = 0 WHERE id = {1}";
+            let binds = vec![id.uuid().into()];
+            Ok(tx.core.execute(own(&tx.core, text, binds)?).await? > 0)
+        })
         .await
 }
 
-/// Gives letters up; their inbox rows stay, so that no redelivery handles them.
-pub async fn discard(store: &Store, ids: &[DeadLetterId]) -> Result<u64, Error> {
-    on_ids(store, "DELETE FROM dead_letter WHERE id IN ({1})", ids).await
-}
-
-async fn on_ids(store: &Store, text: &'static str, ids: &[DeadLetterId]) -> Result<u64, Error> {
+/// Gives a letter up; false if there is none. An inbox row stays, so that no redelivery handles it.
+pub async fn discard(store: &Store, id: DeadLetterId) -> Result<bool, Error> {
+    #[derive(FromQueryResult)]
+    struct Given {
+        consumer: String,
+        event_id: Uuid,
+    }
     store
         .system(common::DEAD_LETTERS, Shard::ONLY, |tx| async move {
-            let binds = vec![Bind::list(ids.iter().map(DeadLetterId::uuid))];
-            tx.core.execute(own(&tx.core, text, binds)?).await
+            let text = "DELETE FROM dead_letter WHERE id = {1} RETURNING consumer, event_id";
+            let rows = tx.core.rows(own(&tx.core, text, vec![id.uuid().into()])?).await?;
+            let Some(given) = read::<Given>(&rows)?.pop() else { return Ok(false) };
+            // A try that is under way has taken it away, and finds the inbox closed now.
+            let event = EventId::from_uuid(given.event_id);
+            inbox::insert(&tx.core, &given.consumer, &[event]).await?;
+            Ok(true)
         })
         .await
 }

@@ -137,11 +137,6 @@ impl Error {
         matches!(self.class(), Class::Unavailable | Class::Exhausted | Class::KeyInProgress)
     }
 
-    /// Whether a unique key was taken.
-    pub const fn is_conflict(&self) -> bool {
-        matches!(self, Self::Conflict(_))
-    }
-
     /// What a caller can do about it.
     pub const fn class(&self) -> Class {
         match self {

@@ -1,4 +1,4 @@
-//! Background work as rows (DEL-11): name, key, due by the business clock, one holder by lease.
+//! Background work as rows (DEL-11): what recurs, due by the business clock, one holder by lease.
 //!
 //! A runner claims what is due, keeps the claim alive while the job works, and writes down how it
 //! ended: the next due instant, or the error and a later try. A process that dies leaves its claim
@@ -21,7 +21,6 @@ use crate::error::Error;
 use crate::purpose::common;
 use crate::raw::{Bind, own, read};
 use crate::store::Store;
-use crate::system::SystemTx;
 
 /// Jobs that one process runs at once.
 const AT_ONCE: usize = 4;
@@ -35,49 +34,27 @@ const DRAIN: Duration = Duration::from_secs(20);
 /// Why a job failed; its words are kept in the row and shown to operators.
 pub type JobError = Box<dyn std::error::Error + Send + Sync>;
 
-/// When a job is to run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Due {
-    /// Again and again, this long after each success.
-    Every(Duration),
-    /// Once, then; [`enqueue`] adds others.
-    At(Timestamp),
-    /// When somebody enqueues it.
-    OnDemand,
-}
-
 /// What a job is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobSpec {
     /// Its name: `analytics.nightly_comparison`.
     pub name: &'static str,
-    /// What it is about, where there is one job a thing; empty else.
-    pub key: String,
-    /// When it runs.
-    pub due: Due,
+    /// It runs again and again, this long after each success.
+    pub period: Duration,
 }
 
 impl JobSpec {
-    /// A job without key that runs every so often.
+    /// A job that runs every so often.
     pub const fn every(name: &'static str, period: Duration) -> Self {
-        Self { name, key: String::new(), due: Due::Every(period) }
-    }
-
-    /// A job that runs when it is enqueued.
-    pub const fn on_demand(name: &'static str) -> Self {
-        Self { name, key: String::new(), due: Due::OnDemand }
+        Self { name, period }
     }
 }
 
 /// One run of a job.
 #[derive(Debug, Clone)]
 pub struct JobRun {
-    /// What it is about.
-    pub key: String,
     /// How often it failed since it last succeeded.
     pub attempts: i32,
-    /// When it was due.
-    pub due: Timestamp,
     /// Cancelled when the process drains: end soon, in good order.
     pub stop: CancellationToken,
 }
@@ -114,24 +91,13 @@ pub struct JobRow {
 struct Row {
     name: String,
     key: String,
-    due_us: i64,
-    every_us: Option<i64>,
+    every_us: i64,
     token: i64,
     attempts: i32,
 }
 
 fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
-}
-
-/// Has a job run at `due`, or earlier where it is due earlier already.
-pub async fn enqueue(tx: &SystemTx, name: &str, key: &str, due: Timestamp) -> Result<(), Error> {
-    tx.purpose().check("job")?;
-    let text = "INSERT INTO job (name, key, due_us) VALUES ({1}, {2}, {3}) \
-        ON CONFLICT (name, key) DO UPDATE SET due_us = excluded.due_us \
-        WHERE job.due_us > excluded.due_us";
-    let binds = vec![name.into(), key.into(), due.as_micros().into()];
-    tx.core.execute(own(&tx.core, text, binds)?).await.map(drop)
 }
 
 /// All jobs, soonest first.
@@ -161,17 +127,6 @@ pub async fn list(store: &Store) -> Result<Vec<JobRow>, Error> {
                 last_success: row.last_success_us.map(Timestamp::from_micros),
             };
             Ok(read::<Listed>(&rows)?.into_iter().map(row).collect())
-        })
-        .await
-}
-
-/// Makes a job due at once; false when there is none of that name and key.
-pub async fn run_now(store: &Store, name: &str, key: &str) -> Result<bool, Error> {
-    store
-        .system(common::JOBS, Shard::ONLY, |tx| async move {
-            let text = "UPDATE job SET due_us = {1} WHERE name = {2} AND key = {3}";
-            let binds = vec![tx.now().as_micros().into(), name.into(), key.into()];
-            Ok(tx.core.execute(own(&tx.core, text, binds)?).await? > 0)
         })
         .await
 }
@@ -258,27 +213,18 @@ impl Runner {
         Ok(pause.clamp(Duration::from_millis(50), FIRST_PAUSE))
     }
 
-    /// Writes the rows of recurring jobs, once.
+    /// Writes the rows of the jobs, once.
     async fn introduce(&self) -> Result<(), Error> {
         let specs: Vec<JobSpec> = self.jobs.values().map(|job| job.spec()).collect();
         let specs = &specs;
         self.store
             .system(common::JOBS, Shard::ONLY, |tx| async move {
                 for spec in specs {
-                    let (due, every) = match spec.due {
-                        Due::OnDemand => continue,
-                        Due::At(due) => (due, None),
-                        Due::Every(period) => (tx.now(), Some(micros(period))),
-                    };
                     let text = "INSERT INTO job (name, key, due_us, every_us) \
-                        VALUES ({1}, {2}, {3}, {4}) \
+                        VALUES ({1}, '', {2}, {3}) \
                         ON CONFLICT (name, key) DO UPDATE SET every_us = excluded.every_us";
-                    let binds = vec![
-                        spec.name.into(),
-                        spec.key.clone().into(),
-                        due.as_micros().into(),
-                        every.into(),
-                    ];
+                    let now = tx.now().as_micros();
+                    let binds = vec![spec.name.into(), now.into(), micros(spec.period).into()];
                     tx.core.execute(own(&tx.core, text, binds)?).await?;
                 }
                 Ok(())
@@ -296,7 +242,7 @@ impl Runner {
             WHERE (name, key) IN (SELECT name, key FROM job WHERE due_us <= {3} \
                 AND lease_until_us < {db_now} AND name IN ({4}) \
                 ORDER BY due_us LIMIT {5} {skip_locked}) \
-            RETURNING name, key, due_us, every_us, token, attempts";
+            RETURNING name, key, every_us, token, attempts";
         let limit = i64::try_from(limit).unwrap_or(1);
         self.store
             .system(common::JOBS, Shard::ONLY, |tx| async move {
@@ -330,12 +276,7 @@ impl Runner {
 
     async fn work(self: Arc<Self>, row: Row, stop: CancellationToken) {
         let Some(job) = self.jobs.get(row.name.as_str()).map(Arc::clone) else { return };
-        let run = JobRun {
-            key: row.key.clone(),
-            attempts: row.attempts,
-            due: Timestamp::from_micros(row.due_us),
-            stop,
-        };
+        let run = JobRun { attempts: row.attempts, stop };
         // In a set of its own, so that a panic is a failure of the job and not of the runner.
         let mut body = JoinSet::new();
         body.spawn(async move { job.run(run).await });
@@ -390,20 +331,17 @@ impl Runner {
                 let now = tx.now();
                 let held =
                     vec![Bind::from(row.name.clone()), row.key.clone().into(), row.token.into()];
-                let (text, more): (_, Vec<Bind>) = match (result, row.every_us) {
-                    // Enqueued again while it ran: then its row stays.
-                    (Ok(()), None) => (
-                        "DELETE FROM job WHERE name = {1} AND key = {2} AND token = {3} \
-                            AND due_us = {4}",
-                        vec![row.due_us.into()],
-                    ),
-                    (Ok(()), Some(every)) => (
+                let (text, more): (_, Vec<Bind>) = match result {
+                    Ok(()) => (
                         "UPDATE job SET due_us = {4}, lease_until_us = 0, owner = NULL, \
                             attempts = 0, last_error = NULL, last_success_us = {5} \
                             WHERE name = {1} AND key = {2} AND token = {3}",
-                        vec![now.as_micros().saturating_add(every).into(), now.as_micros().into()],
+                        vec![
+                            now.as_micros().saturating_add(row.every_us).into(),
+                            now.as_micros().into(),
+                        ],
                     ),
-                    (Err(error), _) => (
+                    Err(error) => (
                         "UPDATE job SET due_us = {4}, lease_until_us = 0, owner = NULL, \
                             attempts = attempts + 1, last_error = {5} \
                             WHERE name = {1} AND key = {2} AND token = {3}",
@@ -414,18 +352,7 @@ impl Runner {
                     ),
                 };
                 let binds = held.into_iter().chain(more).collect();
-                let rows = tx.core.execute(own(&tx.core, text, binds)?).await?;
-                if rows == 0 && result.is_ok() && row.every_us.is_none() {
-                    let text = "UPDATE job SET lease_until_us = 0, owner = NULL, attempts = 0 \
-                        WHERE name = {1} AND key = {2} AND token = {3}";
-                    let held = vec![
-                        Bind::from(row.name.clone()),
-                        row.key.clone().into(),
-                        row.token.into(),
-                    ];
-                    tx.core.execute(own(&tx.core, text, held)?).await?;
-                }
-                Ok(())
+                tx.core.execute(own(&tx.core, text, binds)?).await.map(drop)
             })
             .await
     }

@@ -5,10 +5,13 @@
 //! from before the statement was sent. A paused process can outlive any lease: what must not happen
 //! twice rests on the row's compare-and-set and names the token, not on the lease. A dead process's
 //! leases end by themselves.
+//!
+//! Renewed is what somebody has in hand, by name and token: a [`Lease`] that was dropped or released
+//! ends with its life at the latest, whatever became of the statement that should have ended it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use kernel::ids::random_token;
@@ -24,6 +27,10 @@ use crate::store::Store;
 
 /// How long a lease lasts unless a service says otherwise.
 pub const DEFAULT_LIFE: Duration = Duration::from_secs(15);
+/// Names in one statement that takes leases.
+const MOST_TAKEN: usize = 500;
+/// Leases in one statement that renews or releases: two binds each, of the 32,766 that SQLite takes.
+const MOST_NAMED: usize = 10_000;
 
 /// The leases that one process holds under one name of its own.
 #[derive(Clone)]
@@ -32,44 +39,68 @@ pub struct Leases {
     owner: Arc<str>,
     life: Duration,
     started: Instant,
-    held: Arc<Mutex<HashMap<String, Lease>>>,
+    /// What is renewed; an entry that nobody has in hand any more is dropped.
+    held: Arc<Mutex<HashMap<String, Weak<Held>>>>,
 }
 
-/// A lease that this process held when it was last renewed.
+/// A lease that this process held when it was last renewed. Clones are one lease, which is renewed
+/// until it is released or the last of them is dropped.
 #[derive(Debug, Clone)]
-pub struct Lease {
-    name: Arc<str>,
+pub struct Lease(Arc<Held>);
+
+#[derive(Debug)]
+struct Held {
+    name: String,
     token: i64,
     started: Instant,
     /// Milliseconds after `started` at which the holder stops unless it is renewed.
-    stop_at: Arc<AtomicU64>,
+    stop_at: AtomicU64,
 }
 
 impl Lease {
     /// What is leased.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.0.name
     }
 
     /// Grows with every holder: a write that names an older one changes nothing.
-    pub const fn token(&self) -> i64 {
-        self.token
+    pub fn token(&self) -> i64 {
+        self.0.token
     }
 
     /// Whether the holder may still act on it.
     pub fn is_live(&self) -> bool {
-        millis(self.started.elapsed()) < self.stop_at.load(Ordering::Acquire)
+        millis(self.0.started.elapsed()) < self.0.stop_at.load(Ordering::Acquire)
+    }
+
+    fn renewed(&self, until: u64) {
+        // One that was released meanwhile stays ended.
+        let renew = |at: u64| (at > 0).then_some(until.max(at));
+        self.0.stop_at.fetch_update(Ordering::AcqRel, Ordering::Acquire, renew).ok();
     }
 
     fn end(&self) {
-        self.stop_at.store(0, Ordering::Release);
+        self.0.stop_at.store(0, Ordering::Release);
     }
 }
 
-#[derive(FromQueryResult)]
+#[derive(PartialEq, Eq, Hash, FromQueryResult)]
 struct Row {
     name: String,
     token: i64,
+}
+
+/// The condition that a row is one of so many leases, whose binds begin after the owner's and what
+/// stands before it. The owner is named too: what was released in between is nobody's.
+fn named(leases: &[Lease], before: usize) -> String {
+    let pairs: Vec<String> = (0..leases.len())
+        .map(|at| format!("({{{}}}, {{{}}})", before + 2 * at + 1, before + 2 * at + 2))
+        .collect();
+    format!("owner = {{{before}}} AND (name, token) IN (VALUES {})", pairs.join(", "))
+}
+
+fn names(leases: &[Lease]) -> impl Iterator<Item = Bind> {
+    leases.iter().flat_map(|lease| [lease.name().into(), lease.token().into()])
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -95,7 +126,7 @@ impl Leases {
     /// Takes those of several leases that nobody holds, in one statement.
     pub async fn acquire_some(&self, names: &[String]) -> Result<Vec<Lease>, Error> {
         let mut taken = Vec::new();
-        for names in names.chunks(500) {
+        for names in names.chunks(MOST_TAKEN) {
             taken.append(&mut self.take(names).await?);
         }
         Ok(taken)
@@ -126,15 +157,18 @@ impl Leases {
             })
             .await?;
         let stop_at = self.stop_at(sent);
-        let lease = |row: Row| Lease {
-            name: row.name.into(),
-            token: row.token,
-            started: self.started,
-            stop_at: Arc::new(AtomicU64::new(stop_at)),
+        let lease = |row: Row| {
+            Lease(Arc::new(Held {
+                name: row.name,
+                token: row.token,
+                started: self.started,
+                stop_at: AtomicU64::new(stop_at),
+            }))
         };
         let leases: Vec<Lease> = rows.into_iter().map(lease).collect();
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.extend(leases.iter().map(|lease| (lease.name.to_string(), lease.clone())));
+        let entry = |lease: &Lease| (lease.name().to_owned(), Arc::downgrade(&lease.0));
+        held.extend(leases.iter().map(entry));
         Ok(leases)
     }
 
@@ -142,37 +176,41 @@ impl Leases {
         millis(sent.duration_since(self.started) + self.life * 2 / 3)
     }
 
+    /// What somebody still has in hand.
+    fn in_hand(&self) -> Vec<Lease> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.retain(|_, lease| lease.strong_count() > 0);
+        held.values().filter_map(Weak::upgrade).map(Lease).collect()
+    }
+
     /// Renews all of them in one statement; answers those that were lost, which are ended.
     pub async fn renew_all(&self) -> Result<Vec<Lease>, Error> {
-        let held: Vec<Lease> = {
-            let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-            held.values().cloned().collect()
-        };
-        if held.is_empty() {
-            return Ok(Vec::new());
-        }
-        let sent = Instant::now();
-        let text = "UPDATE lease SET until_us = {db_now} + {1} WHERE owner = {2} \
-            RETURNING name, token";
-        let rows: Vec<Row> = self
-            .store
-            .system(common::LEASES, Shard::ONLY, |tx| async move {
-                let binds = vec![micros(self.life).into(), (&*self.owner).into()];
-                read(&tx.core.rows(own(&tx.core, text, binds)?).await?)
-            })
-            .await?;
-        let stop_at = self.stop_at(sent);
-        let ours: HashMap<String, i64> =
-            rows.into_iter().map(|row| (row.name, row.token)).collect();
         let mut lost = Vec::new();
-        for lease in held {
-            if ours.get(&*lease.name) == Some(&lease.token) {
-                // One that was released meanwhile stays ended.
-                let renew = |at: u64| (at > 0).then_some(stop_at.max(at));
-                lease.stop_at.fetch_update(Ordering::AcqRel, Ordering::Acquire, renew).ok();
-            } else {
-                self.forget(&lease);
-                lost.push(lease);
+        for leases in self.in_hand().chunks(MOST_NAMED) {
+            let sent = Instant::now();
+            let text = format!(
+                "UPDATE lease SET until_us = {{db_now}} + {{1}} WHERE {} RETURNING name, token",
+                named(leases, 2)
+            );
+            let text = &text;
+            let rows: Vec<Row> = self
+                .store
+                .system(common::LEASES, Shard::ONLY, |tx| async move {
+                    let mut binds: Vec<Bind> =
+                        vec![micros(self.life).into(), (&*self.owner).into()];
+                    binds.extend(names(leases));
+                    read(&tx.core.rows(own(&tx.core, text, binds)?).await?)
+                })
+                .await?;
+            let stop_at = self.stop_at(sent);
+            let ours: HashSet<Row> = rows.into_iter().collect();
+            for lease in leases {
+                if ours.contains(&Row { name: lease.name().to_owned(), token: lease.token() }) {
+                    lease.renewed(stop_at);
+                } else {
+                    self.forget(lease);
+                    lost.push(lease.clone());
+                }
             }
         }
         Ok(lost)
@@ -181,32 +219,41 @@ impl Leases {
     fn forget(&self, lease: &Lease) {
         lease.end();
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.get(&*lease.name).is_some_and(|kept| kept.token == lease.token) {
-            held.remove(&*lease.name);
+        if held.get(lease.name()).is_some_and(|kept| kept.as_ptr() == Arc::as_ptr(&lease.0)) {
+            held.remove(lease.name());
         }
     }
 
-    /// Gives a lease back, so that the next one who asks has it at once.
+    /// Gives a lease back, so that the next one who asks has it at once. Where that fails it ends with
+    /// its life: it is renewed no more.
     pub async fn release(&self, lease: &Lease) -> Result<(), Error> {
-        self.forget(lease);
-        let text = "UPDATE lease SET until_us = 0, owner = NULL \
-            WHERE name = {1} AND owner = {2} AND token = {3}";
-        self.store
-            .system(common::LEASES, Shard::ONLY, |tx| async move {
-                let binds = vec![lease.name().into(), (&*self.owner).into(), lease.token().into()];
-                tx.core.execute(own(&tx.core, text, binds)?).await.map(drop)
-            })
-            .await
+        self.release_some(std::slice::from_ref(lease)).await
     }
 
-    /// Gives all of them back, at drain.
-    pub async fn release_all(&self) -> Result<(), Error> {
-        let held: Vec<Lease> = {
-            let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-            held.values().cloned().collect()
-        };
-        for lease in &held {
+    /// Gives several back in one statement.
+    pub async fn release_some(&self, leases: &[Lease]) -> Result<(), Error> {
+        for lease in leases {
             self.forget(lease);
+        }
+        for leases in leases.chunks(MOST_NAMED) {
+            let text =
+                format!("UPDATE lease SET until_us = 0, owner = NULL WHERE {}", named(leases, 1));
+            let text = &text;
+            self.store
+                .system(common::LEASES, Shard::ONLY, |tx| async move {
+                    let mut binds: Vec<Bind> = vec![(&*self.owner).into()];
+                    binds.extend(names(leases));
+                    tx.core.execute(own(&tx.core, text, binds)?).await.map(drop)
+                })
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Gives all of them back, at drain: also what is ours by the table alone.
+    pub async fn release_all(&self) -> Result<(), Error> {
+        for lease in self.in_hand() {
+            self.forget(&lease);
         }
         let text = "UPDATE lease SET until_us = 0, owner = NULL WHERE owner = {1}";
         self.store

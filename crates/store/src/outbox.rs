@@ -3,8 +3,9 @@
 //! An event is a row, written in the transaction of the change that it tells of. The relay claims
 //! rows and commits before it talks to the broker, so no transaction waits for one; what the broker
 //! confirmed is deleted by id and claimer. A relay that dies leaves its claim, which ends by the
-//! database's clock; then somebody publishes again and the inbox drops the double. Rows are never
-//! skipped: nothing here asks for "ids after the last one seen", since ids commit out of order.
+//! database's clock; then somebody publishes again and the inbox drops the double. What the broker
+//! does not take is put off for longer and longer, so it stands before the rest ever less often. Rows
+//! are never skipped: nothing here asks for "ids after the last one seen", since ids commit out of order.
 
 use kernel::id::EventId;
 use kernel::time::Timestamp;
@@ -21,6 +22,10 @@ use crate::tx::TxCore;
 
 /// How long a claim lasts, in microseconds of the database's clock.
 const CLAIM_US: i64 = 30_000_000;
+/// An event that the broker did not take waits as long again as it has waited already, within these bounds, in
+/// microseconds.
+const FIRST_PAUSE_US: i64 = 1_000_000;
+const LONGEST_PAUSE_US: i64 = 600_000_000;
 /// Rows of one insert: eleven columns stay far below what SQLite binds.
 const BATCH: usize = 500;
 
@@ -184,14 +189,25 @@ pub async fn claim(store: &Store, by: &str, limit: u64) -> Result<Vec<OutboxRow>
 /// Removes events that the broker confirmed to `by`; answers how many were still its own.
 pub async fn delete(store: &Store, by: &str, ids: &[EventId]) -> Result<u64, Error> {
     let text = "DELETE FROM outbox WHERE claimed_by = {1} AND id IN ({2})";
-    on_claimed(store, text, by, ids).await
+    on_claimed(store, text, by, ids, &[]).await
 }
 
 /// Gives back events that were not confirmed, so that the next claim takes them at once.
 pub async fn release(store: &Store, by: &str, ids: &[EventId]) -> Result<u64, Error> {
     let text = "UPDATE outbox SET claimed_until_us = 0, claimed_by = NULL \
         WHERE claimed_by = {1} AND id IN ({2})";
-    on_claimed(store, text, by, ids).await
+    on_claimed(store, text, by, ids, &[]).await
+}
+
+/// Gives back events that the broker did not take: each is claimed again once it has waited as long
+/// again as since it was written, at least a second and at most ten minutes.
+pub async fn postpone(store: &Store, by: &str, ids: &[EventId]) -> Result<u64, Error> {
+    let text = "UPDATE outbox SET claimed_by = NULL, claimed_until_us = {db_now} + \
+        CASE WHEN {3} - created_us < {4} THEN {4} WHEN {3} - created_us > {5} THEN {5} \
+            ELSE {3} - created_us END \
+        WHERE claimed_by = {1} AND id IN ({2})";
+    let bounds = [store.now().as_micros(), FIRST_PAUSE_US, LONGEST_PAUSE_US];
+    on_claimed(store, text, by, ids, &bounds).await
 }
 
 async fn on_claimed(
@@ -199,6 +215,7 @@ async fn on_claimed(
     text: &'static str,
     by: &str,
     ids: &[EventId],
+    more: &[i64],
 ) -> Result<u64, Error> {
     if ids.is_empty() {
         return Ok(0);
@@ -207,7 +224,8 @@ async fn on_claimed(
         .system(common::RELAY, Shard::ONLY, |tx| async move {
             let mut rows = 0;
             for ids in ids.chunks(10_000) {
-                let binds = vec![by.into(), Bind::list(ids.iter().map(EventId::uuid))];
+                let mut binds = vec![by.into(), Bind::list(ids.iter().map(EventId::uuid))];
+                binds.extend(more.iter().map(|&number| Bind::from(number)));
                 rows += tx.core.execute(own(&tx.core, text, binds)?).await?;
             }
             Ok(rows)

@@ -84,13 +84,3 @@ where
     }
     Ok(())
 }
-
-/// Forgets the progress, so that the model is filled anew.
-pub async fn restart(store: &Store, name: &str) -> Result<(), Error> {
-    store
-        .system(common::PROGRESS, Shard::ONLY, |tx| async move {
-            let text = "DELETE FROM readmodel WHERE name = {1}";
-            tx.core.execute(own(&tx.core, text, vec![name.into()])?).await.map(drop)
-        })
-        .await
-}

@@ -44,7 +44,13 @@ impl MigrationTrait for Migration {
             KEEP_DAYS,
         )
         .await?;
-        let columns = vec![uuid("tenant_id"), uuid("message_id"), text("measure"), uuid("waba_id")];
+        let columns = vec![
+            uuid("tenant_id"),
+            uuid("message_id"),
+            text("measure"),
+            uuid("waba_id"),
+            uuid("fact_id"),
+        ];
         let keys = table("fact_key", columns, &["tenant_id", "message_id", "measure"]);
         schema::tenant_table(manager, SERVICE, keys, of_waba).await?;
         let columns = vec![

@@ -377,6 +377,7 @@ async fn states(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         ],
     );
     schema::tenant_table(manager, SCHEMA, template, OF_WABA).await?;
+    schema::index(manager, "template_state", &["id"]).await?;
     schema::index(manager, "template_state", &["tenant_id", "waba_id", "name"]).await?;
     let health = table(
         "number_health",

@@ -26,7 +26,8 @@ pub struct Config {
     pub marketing_hold_s: u64,
     /// How long a customer gets no marketing after Meta's 131049, in seconds.
     pub customer_rest_s: u64,
-    /// How long a WABA that Meta locked is left alone before it is tried again, in seconds.
+    /// How long a WABA that Meta locked, or whose refused token a webhook tells of, is left alone before
+    /// it is tried again, in seconds.
     pub lock_probe_s: u64,
     /// How long messages and their steps are kept, in days; older months are dropped whole.
     pub keep_days: u32,

@@ -21,6 +21,7 @@ pub(crate) mod status_seen;
 pub(crate) mod step;
 pub(crate) mod template_state;
 pub(crate) mod tenant_state;
+pub(crate) mod view;
 pub(crate) mod waba_state;
 pub(crate) mod waba_stop;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bus::{Heard, TailHub};
-use graph::{CachedTokens, TokenError, TokenSource};
+use graph::{AccessToken, CachedTokens, TokenError, TokenSource};
 use kernel::id::{TenantId, WabaId};
 use kernel::secret::MetaToken;
 use proto::onboarding::v1::GetTokenRequest;
@@ -24,14 +24,18 @@ pub(crate) struct Vault(pub(crate) Arc<Peers>);
 
 #[async_trait]
 impl TokenSource for Vault {
-    async fn token(&self, tenant: Uuid, waba: Uuid) -> Result<MetaToken, TokenError> {
+    async fn token(&self, tenant: Uuid, waba: Uuid) -> Result<AccessToken, TokenError> {
         let request = GetTokenRequest {
             tenant_id: TenantId::from_uuid(tenant).to_string(),
             waba_id: WabaId::from_uuid(waba).to_string(),
         };
         let mut client = VaultServiceClient::new(self.0.as_service("onboarding"));
         match client.get_token(request).await {
-            Ok(answer) => Ok(MetaToken::new(answer.into_inner().token)),
+            Ok(answer) => {
+                let answer = answer.into_inner();
+                let secret = MetaToken::new(answer.token);
+                Ok(AccessToken { secret, generation: answer.generation })
+            }
             Err(status) if status.code() == Code::NotFound => Err(TokenError::NotFound),
             Err(status) => Err(TokenError::Unavailable(Arc::new(status))),
         }

@@ -12,6 +12,8 @@ pub(crate) enum Error {
     TenantNotFound,
     #[error("this business is suspended; contact your provider")]
     TenantSuspended,
+    #[error("the operator suspended this business, and only the operator resumes it")]
+    SuspendedByOperator,
     #[error("no such partner")]
     PartnerNotFound,
     #[error("no such onboarding")]
@@ -50,7 +52,9 @@ impl From<Error> for Status {
     fn from(error: Error) -> Self {
         let (code, reason) = match &error {
             Error::TenantNotFound => (Code::NotFound, "TENANT_NOT_FOUND"),
-            Error::TenantSuspended => (Code::FailedPrecondition, "TENANT_SUSPENDED"),
+            Error::TenantSuspended | Error::SuspendedByOperator => {
+                (Code::FailedPrecondition, "TENANT_SUSPENDED")
+            }
             Error::PartnerNotFound => (Code::NotFound, "PARTNER_NOT_FOUND"),
             Error::OnboardingNotFound => (Code::NotFound, "ONBOARDING_NOT_FOUND"),
             Error::WabaNotFound => (Code::NotFound, "WABA_NOT_FOUND"),

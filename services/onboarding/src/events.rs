@@ -179,6 +179,7 @@ pub(crate) fn onboarding(saga: &Saga) -> contract::Onboarding {
         created_us: row.created_us,
         version: row.version,
         webhooks_proven_us: row.webhooks_proven_us,
+        environment: row.environment.clone(),
     }
 }
 

@@ -12,7 +12,6 @@ use store::deadletter::{self, DueLetter, NewDeadLetter};
 use store::{Store, poison};
 use uuid::Uuid;
 
-use super::due;
 use crate::envelope::Envelope;
 use crate::transport::Refused;
 
@@ -140,13 +139,12 @@ impl Ledger {
 
     /// Letters of the group whose time has come; nobody else sees them for a while.
     pub(super) async fn due(&self, limit: u64) -> Result<Vec<DueLetter>, store::Error> {
-        due::claim(&self.store, self.group, limit).await
+        deadletter::claim_due(&self.store, self.group, limit).await
     }
 
     /// A letter's effect has happened: it goes, and its count with it.
     pub(super) async fn done(&self, letter: &DueLetter) -> Result<(), store::Error> {
-        deadletter::done(&self.store, letter.id).await?;
-        self.clear(&[letter.letter.event]).await
+        deadletter::done(&self.store, letter).await
     }
 
     /// A letter's try failed.

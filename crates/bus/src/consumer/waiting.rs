@@ -1,9 +1,8 @@
 //! Tries dead letters again that have a due time: events that wait for a row, unknown types, replays.
 //!
-//! A try takes three steps, so that the effect happens once whatever dies between them: claim the letter and
-//! drop its inbox row together; let the handler do its work, whose transaction writes the inbox row again;
-//! delete the letter. A claim that lapsed keeps its inbox row, which then says whether the effect happened
-//! (DEL-6). Due times and claims are the database's.
+//! A try takes three steps: claim the letter, which opens the inbox for its event; let the handler do its work,
+//! whose transaction writes the inbox row; delete the letter, or put it back. `store::deadletter` sees to it that
+//! the effect happens once whatever dies between them (DEL-6). Due times and claims are the database's.
 
 use std::time::Duration;
 

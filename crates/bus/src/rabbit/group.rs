@@ -1,16 +1,18 @@
-//! A member of a consumer group: the group's queue and its dead queue on one channel.
+//! A member of a consumer group: the group's queue and its dead queue, each on a channel of its own.
 //!
-//! Acknowledges all that was handed out with one frame, so a channel serves one loop that works batch after
-//! batch. A member that dies leaves its deliveries to the others, marked as redelivered. What the broker gave
-//! up (the backstop) is handed out too, marked, so that it becomes a row like every other dead letter.
+//! Acknowledges all that was handed out of a queue with one frame. That covers every lower tag of the channel,
+//! and what was sent of one queue may overtake what waits here of the other: hence two channels. A member serves
+//! one loop that works batch after batch. One that dies leaves its deliveries to the others, marked as
+//! redelivered. What the broker gave up (the backstop) is handed out too, marked, so that it becomes a row like
+//! every other dead letter.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::{FutureExt as _, StreamExt as _};
+use lapin::Consumer;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
-use lapin::{Channel, Consumer};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::link::{Link, Open, answered};
@@ -21,48 +23,79 @@ use crate::transport::{BusError, Deliveries, Delivery, GroupSpec};
 const LOOK: Duration = Duration::from_secs(1);
 
 pub(super) struct Member {
-    open: Open,
     config: RabbitConfig,
-    main: Consumer,
-    dead: Consumer,
-    last_tag: Option<u64>,
+    main: Source,
+    dead: Source,
 }
+
+/// One queue, in the order in which the broker sent its messages.
+struct Source {
+    open: Open,
+    consumer: Consumer,
+    /// Of what was handed out and is not acknowledged, the last.
+    last_tag: Option<u64>,
+    /// The broker gave these up.
+    given_up: bool,
+}
+
+/// What a consumer's stream yields: its end, an error or a message.
+type Message = Option<lapin::Result<lapin::message::Delivery>>;
 
 impl Member {
     pub(super) async fn join(link: &Link, spec: &GroupSpec) -> Result<Self, BusError> {
-        let open = link.open().await?;
+        let (open, beside) = (link.open().await?, link.open().await?);
         let (queue, dead_queue) = topology::group(&open.channel, &link.config, spec).await?;
-        answered(&queue, open.channel.basic_qos(spec.prefetch, BasicQosOptions::default())).await?;
-        let main = consume(&open.channel, &queue).await?;
-        let dead = consume(&open.channel, &dead_queue).await?;
-        Ok(Self { open, config: link.config.clone(), main, dead, last_tag: None })
-    }
-
-    fn take(&mut self, message: lapin::message::Delivery, given_up: bool) -> Delivery {
-        self.last_tag = self.last_tag.max(Some(message.delivery_tag));
-        let redelivered = message.redelivered;
-        let event = wire::read(
-            &self.config,
-            message.routing_key.as_str(),
-            &message.properties,
-            message.data,
-            given_up,
-        );
-        Delivery { event, redelivered, given_up }
+        Ok(Self {
+            config: link.config.clone(),
+            main: Source::of(open, &queue, spec.prefetch, false).await?,
+            dead: Source::of(beside, &dead_queue, spec.prefetch, true).await?,
+        })
     }
 }
 
-async fn consume(channel: &Channel, queue: &str) -> Result<Consumer, BusError> {
-    answered(
-        queue,
-        channel.basic_consume(
-            queue.into(),
-            "".into(),
-            BasicConsumeOptions::default(),
-            FieldTable::default(),
-        ),
-    )
-    .await
+impl Source {
+    async fn of(open: Open, queue: &str, prefetch: u16, given_up: bool) -> Result<Self, BusError> {
+        let channel = &open.channel;
+        answered(queue, channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
+        let options = BasicConsumeOptions::default();
+        let consume =
+            channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
+        let consumer = answered(queue, consume).await?;
+        Ok(Self { open, consumer, last_tag: None, given_up })
+    }
+
+    fn take(&mut self, message: Message, config: &RabbitConfig) -> Result<Delivery, BusError> {
+        let message = match message {
+            Some(Ok(message)) => message,
+            Some(Err(error)) => return Err(BusError::Closed(error.to_string())),
+            None => return Err(BusError::Closed("the broker cancelled the consumer".to_owned())),
+        };
+        self.last_tag = Some(message.delivery_tag);
+        let redelivered = message.redelivered;
+        let event = wire::read(
+            config,
+            message.routing_key.as_str(),
+            &message.properties,
+            message.data,
+            self.given_up,
+        );
+        Ok(Delivery { event, redelivered, given_up: self.given_up })
+    }
+
+    async fn ack(&mut self) -> Result<(), BusError> {
+        let Some(tag) = self.last_tag.take() else { return Ok(()) };
+        let all = BasicAckOptions { multiple: true };
+        let acknowledged = self.open.channel.basic_ack(tag, all).await;
+        acknowledged.map_err(|error| BusError::Closed(error.to_string()))
+    }
+
+    async fn close(self) {
+        if let Err(error) =
+            answered("the channel", self.open.channel.close(200, "done".into())).await
+        {
+            tracing::debug!(error = &error as &dyn std::error::Error, "channel was gone already");
+        }
+    }
 }
 
 #[async_trait]
@@ -70,45 +103,32 @@ impl Deliveries for Member {
     async fn next(&mut self, max: usize) -> Result<Vec<Delivery>, BusError> {
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (first, given_up) = loop {
+        let first = loop {
             tokio::select! {
-                message = self.main.next() => break (message, false),
-                message = self.dead.next() => break (message, true),
-                _ = look.tick() => if !self.open.alive() {
+                message = self.main.consumer.next() => break self.main.take(message, &self.config)?,
+                message = self.dead.consumer.next() => break self.dead.take(message, &self.config)?,
+                _ = look.tick() => if !(self.main.open.alive() && self.dead.open.alive()) {
                     return Err(BusError::Closed("the channel is gone".to_owned()));
                 },
             }
         };
-        let mut batch = Vec::new();
-        match first {
-            Some(Ok(message)) => batch.push(self.take(message, given_up)),
-            Some(Err(error)) => return Err(BusError::Closed(error.to_string())),
-            None => return Err(BusError::Closed("the broker cancelled the consumer".to_owned())),
-        }
+        let mut batch = vec![first];
         // What is in hand already goes along; an end of the stream is the next call's to see.
         while batch.len() < max
-            && let Some(Some(Ok(message))) = self.main.next().now_or_never()
+            && let Some(message @ Some(Ok(_))) = self.main.consumer.next().now_or_never()
         {
-            batch.push(self.take(message, false));
+            batch.push(self.main.take(message, &self.config)?);
         }
         Ok(batch)
     }
 
     async fn ack(&mut self) -> Result<(), BusError> {
-        let Some(tag) = self.last_tag.take() else { return Ok(()) };
-        let all = BasicAckOptions { multiple: true };
-        self.open
-            .channel
-            .basic_ack(tag, all)
-            .await
-            .map_err(|error| BusError::Closed(error.to_string()))
+        self.main.ack().await?;
+        self.dead.ack().await
     }
 
     async fn close(self: Box<Self>) {
-        if let Err(error) =
-            answered("the channel", self.open.channel.close(200, "done".into())).await
-        {
-            tracing::debug!(error = &error as &dyn std::error::Error, "channel was gone already");
-        }
+        let Self { main, dead, .. } = *self;
+        tokio::join!(main.close(), dead.close());
     }
 }

@@ -213,6 +213,28 @@ async fn a_try_that_died_after_its_effect_is_not_done_twice(
 
 #[rstest]
 #[tokio::test]
+async fn a_try_whose_answer_was_lost_after_its_effect_is_not_done_twice(
+    #[values(Wiring::Embedded, Wiring::Production)] wiring: Wiring,
+) {
+    let house = House::start(wiring).await;
+    let plan = |_: &_, times| match times {
+        0 => Act::Wait,
+        1 => Act::ApplyUnheard,
+        _ => Act::Apply,
+    };
+    let script = Script::new("unheard", &house.store, plan);
+    house.consume(Arc::new(script.clone())).await;
+    let sent = envelope("sample.thing.happened");
+    house.world.publish(vec![sent.clone()]).await;
+    until("the effect", async || effects(&house.store, "unheard").await.contains_key(&sent.id))
+        .await;
+    until("the letter's end", async || house.letters().await.is_empty()).await;
+    assert_eq!(effects(&house.store, "unheard").await[&sent.id], 1);
+    house.end().await;
+}
+
+#[rstest]
+#[tokio::test]
 async fn an_event_that_kills_its_process_is_a_dead_letter_and_its_neighbours_are_not(
     #[values(Wiring::Embedded, Wiring::Production)] wiring: Wiring,
 ) {

@@ -1,5 +1,6 @@
 //! What only the broker can do to us: cut connections, refuse accounts, give messages up.
 
+use std::collections::HashSet;
 use std::process::Command;
 use std::time::Duration;
 
@@ -62,6 +63,36 @@ async fn publishing_goes_on_over_a_new_connection() {
     while !got.contains(&sent.id) {
         let batch = soon("the event after the cut", member.next(10)).await.unwrap();
         got.extend(batch.into_iter().map(|delivery| delivery.event.unwrap().id));
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_message_that_the_broker_gave_up_takes_no_neighbour_along() {
+    const NEIGHBOURS: usize = 250;
+    let world = World::start(BusKind::Rabbit).await;
+    world.join("assets", "mixed", &["messaging.#"]).await.close().await;
+    world.publish(vec![envelope("messaging.message.stepped")]).await;
+    world.reject("assets", "mixed").await;
+    let sent = (0..NEIGHBOURS).map(|_| envelope("messaging.message.stepped")).collect();
+    world.publish(sent).await;
+    let mut member = world.join("assets", "mixed", &["messaging.#"]).await;
+    let mut worked = HashSet::new();
+    loop {
+        let delivery = soon("a delivery", member.next(1)).await.unwrap().remove(0);
+        member.ack().await.unwrap();
+        if delivery.given_up {
+            break;
+        }
+        worked.insert(delivery.event.unwrap().id);
+    }
+    // The rest was sent to this member already, and it leaves without having worked on it.
+    member.close().await;
+    let mut member = world.join("assets", "mixed", &["messaging.#"]).await;
+    while worked.len() < NEIGHBOURS {
+        let batch = soon("the neighbours", member.next(100)).await.unwrap();
+        worked.extend(batch.into_iter().map(|delivery| delivery.event.unwrap().id));
+        member.ack().await.unwrap();
     }
     world.end().await;
 }

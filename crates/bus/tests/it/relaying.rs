@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bus::{Bus, BusError, Deliveries, Envelope, GroupSpec, PublishError, Relay, Tail, TailSpec};
 use rstest::rstest;
 use store::purpose::common;
-use store::{RawSql, Shard, Store, SystemTx, outbox};
+use store::{Bind, RawSql, Shard, Store, SystemTx, outbox};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -126,6 +126,71 @@ async fn a_broker_that_is_away_blocks_no_write_and_is_caught_up_with() {
     house.world.proxy().mend();
     until("all effects", async || effects(&house.store, "outage").await.len() == 501).await;
     until("an empty outbox", async || outbox::depth(&house.store).await.unwrap().rows == 0).await;
+    house.end().await;
+}
+
+/// A bus that nobody is bound to; it counts what it is asked to publish.
+#[derive(Debug, Default)]
+struct Unheard(AtomicUsize);
+
+#[async_trait::async_trait]
+impl Bus for Unheard {
+    async fn publish(&self, batch: Vec<Envelope>) -> Vec<Result<(), PublishError>> {
+        self.0.fetch_add(batch.len(), Ordering::SeqCst);
+        vec![Err(PublishError::Unroutable); batch.len()]
+    }
+    async fn subscribe(&self, _: GroupSpec) -> Result<Box<dyn Deliveries>, BusError> {
+        Err(BusError::Closed("nobody is bound".to_owned()))
+    }
+    async fn tail(&self, _: TailSpec) -> Result<Tail, BusError> {
+        Err(BusError::Closed("nobody is bound".to_owned()))
+    }
+    async fn ready(&self) -> Result<(), BusError> {
+        Ok(())
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_event_that_nobody_wants_is_put_off_for_longer_the_longer_it_waits(
+    #[values(Wiring::Embedded, Wiring::Production)] wiring: Wiring,
+) {
+    let house = House::start(wiring).await;
+    emit(&house.store, 2).await;
+    let minutes_ago = |minutes: i64| house.store.now().as_micros() - minutes * 60_000_000;
+    let change = |text: &'static str, binds: Vec<Bind>| {
+        let unit = move |tx: SystemTx| {
+            let binds = binds.clone();
+            async move { tx.raw(RawSql::both(text, binds)).exec().await }
+        };
+        house.store.system(common::RELAY, Shard::ONLY, unit)
+    };
+    let ids = outbox::claim(&house.store, "test", 2).await.unwrap();
+    let ids: Vec<_> = ids.into_iter().map(|row| row.id).collect();
+    for (id, minutes) in [(ids[0], 3), (ids[1], 600)] {
+        let age = "UPDATE outbox SET created_us = {1} WHERE {purpose} AND id = {2}";
+        change(age, vec![minutes_ago(minutes).into(), id.uuid().into()]).await.unwrap();
+    }
+    outbox::release(&house.store, "test", &ids).await.unwrap();
+    let unheard = Arc::new(Unheard::default());
+    let bus: Arc<dyn Bus> = Arc::<Unheard>::clone(&unheard);
+    let mut relays = JoinSet::new();
+    relay(&mut relays, &house.store, &bus);
+    until("both tries", async || unheard.0.load(Ordering::SeqCst) == 2).await;
+    // Three minutes for the first and ten for the second, by the database's clock.
+    for (id, least_s, most_s) in [(ids[0], 170, 190), (ids[1], 590, 600)] {
+        let put_off = "UPDATE outbox SET claimed_until_us = claimed_until_us WHERE {purpose} \
+            AND id = {1} AND claimed_by IS NULL \
+            AND claimed_until_us BETWEEN {db_now} + {2} AND {db_now} + {3}";
+        let bounds = [least_s, most_s].map(|seconds: i64| Bind::from(seconds * 1_000_000));
+        until("the pause", async || {
+            let binds = [Bind::from(id.uuid())].into_iter().chain(bounds.clone()).collect();
+            change(put_off, binds).await.unwrap() == 1
+        })
+        .await;
+    }
+    assert_eq!(unheard.0.load(Ordering::SeqCst), 2);
+    relays.shutdown().await;
     house.end().await;
 }
 

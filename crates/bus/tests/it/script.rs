@@ -20,6 +20,8 @@ pub(crate) enum Act {
     Unknown,
     Mismatch,
     Away,
+    /// Do the work and lose the answer to the commit.
+    ApplyUnheard,
     /// Never come back, as a handler whose process is killed.
     Hang,
 }
@@ -93,17 +95,20 @@ impl Consumer for Script {
         let apply: Vec<&Envelope> = batch
             .iter()
             .zip(&acts)
-            .filter(|(_, act)| **act == Act::Apply)
+            .filter(|(_, act)| matches!(act, Act::Apply | Act::ApplyUnheard))
             .map(|(e, _)| e)
             .collect();
         self.store.system(PROGRESS, Shard::ONLY, |tx| apply_all(tx, self.group, &apply)).await?;
+        if acts.contains(&Act::ApplyUnheard) {
+            return Err(Failure::transient("told to lose the answer"));
+        }
         let verdict = |act: &Act| match act {
             Act::Poison => Verdict::Poison("told to fail".to_owned()),
             Act::Wait => Verdict::Wait("a parent".to_owned()),
             Act::Unknown => Verdict::Unknown("a type".to_owned()),
             Act::Mismatch => Verdict::ScopeMismatch,
-            // The last three did not come so far.
-            Act::Apply | Act::Panic | Act::Away | Act::Hang => Verdict::Done,
+            // The others did not come so far.
+            Act::Apply | Act::Panic | Act::Away | Act::ApplyUnheard | Act::Hang => Verdict::Done,
         };
         Ok(acts.iter().map(verdict).collect())
     }

@@ -2,13 +2,14 @@
 
 use super::Purpose;
 
-/// Dispatchers find numbers with work, claim their messages and give them back.
+/// Dispatchers find numbers with work, claim their messages under the number's lease and give them back.
 pub const DISPATCH: Purpose = Purpose::new(
     "dispatch",
     "messaging",
     &[
         "message",
         "attempt",
+        "lease",
         "number_state",
         "waba_state",
         "tenant_state",

@@ -32,12 +32,7 @@ async fn keys_go_by_business_time_and_the_inbox_by_the_databases(#[case] backend
     unit.await.unwrap();
     poison::count(&world.store, "c", EventId::from_uuid(fresh())).await.unwrap();
     let job = HousekeepingJob::new(world.store.clone());
-    let run = JobRun {
-        key: String::new(),
-        attempts: 0,
-        due: world.store.now(),
-        stop: CancellationToken::new(),
-    };
+    let run = JobRun { attempts: 0, stop: CancellationToken::new() };
     let rows = "(SELECT count(*) FROM sample.inbox) * 100 + (SELECT count(*) FROM sample.poison) * 10 \
         + (SELECT count(*) FROM sample.idempotency)";
     job.run(run.clone()).await.unwrap();

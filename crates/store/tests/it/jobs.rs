@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rstest::rstest;
-use store::job::{Due, Job, JobError, JobRun, JobSpec, Runner, enqueue, list, run_now};
-use store::{Backend, Shard, Store, purpose};
+use store::job::{Job, JobError, JobRun, JobSpec, Runner, list};
+use store::{Backend, Store};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{World, within};
 
 struct Counting {
-    due: Due,
+    period: Duration,
     runs: Arc<AtomicI64>,
     at_once: Arc<AtomicI64>,
     most: Arc<AtomicI64>,
@@ -22,14 +22,14 @@ struct Counting {
 }
 
 impl Counting {
-    fn new(due: Due, fail_first: i64) -> Self {
+    fn new(period: Duration, fail_first: i64) -> Self {
         let zero = || Arc::new(AtomicI64::new(0));
-        Self { due, runs: zero(), at_once: zero(), most: zero(), fail_first }
+        Self { period, runs: zero(), at_once: zero(), most: zero(), fail_first }
     }
 
     fn twin(&self) -> Arc<dyn Job> {
         Arc::new(Self {
-            due: self.due,
+            period: self.period,
             runs: Arc::clone(&self.runs),
             at_once: Arc::clone(&self.at_once),
             most: Arc::clone(&self.most),
@@ -50,7 +50,7 @@ impl Counting {
 #[async_trait]
 impl Job for Counting {
     fn spec(&self) -> JobSpec {
-        JobSpec { name: "sample.count", key: String::new(), due: self.due }
+        JobSpec::every("sample.count", self.period)
     }
 
     async fn run(&self, run: JobRun) -> Result<(), JobError> {
@@ -90,7 +90,7 @@ async fn settled(store: &Store, check: impl Fn(&store::job::JobRow) -> bool) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn four_runners_run_a_due_job_once(#[case] backend: Backend) {
     let world = World::on(backend).await;
-    let job = Counting::new(Due::Every(Duration::from_mins(1)), 0);
+    let job = Counting::new(Duration::from_mins(1), 0);
     let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
     for _ in 0..4 {
         start(&world.store, job.twin(), &stop, &mut tasks);
@@ -115,7 +115,7 @@ async fn four_runners_run_a_due_job_once(#[case] backend: Backend) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failure_is_written_down_and_tried_later(#[case] backend: Backend) {
     let world = World::on(backend).await;
-    let job = Counting::new(Due::Every(Duration::from_hours(1)), 1);
+    let job = Counting::new(Duration::from_hours(1), 1);
     let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
     start(&world.store, job.twin(), &stop, &mut tasks);
     settled(&world.store, |row| row.attempts == 1).await;
@@ -126,32 +126,4 @@ async fn a_failure_is_written_down_and_tried_later(#[case] backend: Backend) {
     stop.cancel();
     tasks.join_next().await.unwrap().unwrap();
     assert_eq!(job.runs.load(Ordering::SeqCst), 2);
-}
-
-#[rstest]
-#[case(Backend::Sqlite)]
-#[case(Backend::Postgres)]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_enqueued_job_runs_once_and_its_row_goes(#[case] backend: Backend) {
-    let world = World::on(backend).await;
-    let job = Counting::new(Due::OnDemand, 0);
-    let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
-    start(&world.store, job.twin(), &stop, &mut tasks);
-    let due = world.store.now() + Duration::from_mins(10);
-    let enqueued = world.store.system(purpose::common::JOBS, Shard::ONLY, |tx| async move {
-        enqueue(&tx, "sample.count", "tenant-1", due).await
-    });
-    enqueued.await.unwrap();
-    assert_eq!(job.runs.load(Ordering::SeqCst), 0, "not due yet");
-    assert!(run_now(&world.store, "sample.count", "tenant-1").await.unwrap());
-    assert!(!run_now(&world.store, "sample.count", "tenant-2").await.unwrap());
-    job.ran(1).await;
-    within("the row's end", async {
-        while !list(&world.store).await.unwrap().is_empty() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-    stop.cancel();
-    tasks.join_next().await.unwrap().unwrap();
 }

@@ -271,7 +271,7 @@ async fn a_taken_key_is_a_conflict_and_new_rows_are_told_apart(#[case] backend: 
     let row = &note(tenant, waba, 1);
     world.store.write(&me, |tx| async move { tx.insert(row.clone()).await }).await.unwrap();
     let twice = world.store.write(&me, |tx| async move { tx.insert(row.clone()).await }).await;
-    assert!(twice.unwrap_err().is_conflict());
+    assert!(matches!(twice, Err(Error::Conflict(_))));
     let more = &note(tenant, waba, 2);
     let new = world
         .store

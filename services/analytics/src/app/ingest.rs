@@ -1,9 +1,9 @@
-//! Counts messages: each step once, however late or often it is told.
+//! Counts messages: each step once, however late or often it is told, and in the same way whatever came first.
 //!
 //! A batch is one transaction: inbox, fact keys, facts, buckets, figures. A process that dies before the commit has
 //! counted nothing and is given the batch again; one that dies after it finds its inbox rows.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use async_trait::async_trait;
 use bus::{Consumer, Envelope, Failure, Verdict};
@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::App;
 use crate::{
-    domain::count::{Fact, Measure, add_up},
+    domain::count::{Fact, META, Measure, add_up},
     rows::{bucket, fact, figure},
 };
 
@@ -86,17 +86,29 @@ impl Consumer for Facts {
 }
 
 /// Keeps facts and adds the new ones up.
-async fn count(tx: &SystemTx, mut facts: Vec<Fact>) -> Result<(), Error> {
-    let mut seen = HashSet::new();
-    facts.retain(|fact| seen.insert((fact.tenant, fact.message, fact.measure)));
-    if facts.is_empty() {
+async fn count(tx: &SystemTx, facts: Vec<Fact>) -> Result<(), Error> {
+    // In the order of their keys, one for all writers: two batches that share keys never wait for each other in a ring.
+    let mut surest: BTreeMap<fact::Key, Fact> = BTreeMap::new();
+    for fact in facts {
+        match surest.entry(fact::key_of(&fact)) {
+            Entry::Vacant(place) => drop(place.insert(fact)),
+            Entry::Occupied(mut place) => {
+                if fact.is_surer_than(place.get()) {
+                    place.insert(fact);
+                }
+            }
+        }
+    }
+    if surest.is_empty() {
         return Ok(());
     }
-    // One order for all writers: two batches that share keys never wait for each other in a ring.
-    facts.sort_by_key(|fact| (fact.tenant, fact.message, fact.measure));
-    let new = fact::keep(tx, facts).await?;
-    bucket::add(tx, add_up(&new)).await?;
-    figure::add(tx, figures(&new)).await
+    let kept = fact::keep(tx, surest.into_values().collect()).await?;
+    let mut cells = add_up(kept.new.iter().chain(&kept.surer));
+    for (cell, count) in add_up(&kept.displaced) {
+        *cells.entry(cell).or_default() -= count;
+    }
+    bucket::add(tx, cells).await?;
+    figure::add(tx, figures(&kept.new)).await
 }
 
 fn figures(facts: &[Fact]) -> BTreeMap<Uuid, figure::Added> {
@@ -147,7 +159,7 @@ fn fact_of(
         return Err(Verdict::ScopeMismatch);
     }
     let reason = match (measure, &message.meta_error) {
-        (Measure::Failed, Some(error)) => format!("meta:{}", error.code),
+        (Measure::Failed, Some(error)) => format!("{META}{}", error.code),
         (Measure::Failed, None) => message.failure_reason.clone(),
         (
             Measure::Accepted

@@ -1,5 +1,7 @@
 //! Facts and counts. A thing is counted once, however late or often it is told: by its message and its measure.
+//! Told in two ways, it counts in the surer one, whichever came first (I7).
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use kernel::time::Timestamp;
@@ -7,6 +9,9 @@ use uuid::Uuid;
 
 /// Width of a stored bucket: days and hours of every zone on earth are whole multiples of it.
 pub(crate) const BUCKET_US: i64 = 15 * 60 * 1_000_000;
+
+/// Begins a reason that is Meta's; its code follows.
+pub(crate) const META: &str = "meta:";
 
 /// What happened to a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,6 +70,16 @@ pub(crate) struct Fact {
 }
 
 impl Fact {
+    /// Whether it, rather than `other`, is how their common thing counts: Meta's reason before ours, which a deadline
+    /// gave without knowing, then the earlier one. Two that are equal in all of it count the same.
+    pub(crate) fn is_surer_than(&self, other: &Self) -> bool {
+        fn rank(fact: &Fact) -> impl Ord + '_ {
+            let is_metas = fact.reason.starts_with(META);
+            (is_metas, Reverse((fact.at, &fact.reason, &fact.category, &fact.origin)))
+        }
+        rank(self) > rank(other)
+    }
+
     /// Start of the 15 minutes that it falls into.
     pub(crate) fn bucket_us(&self) -> i64 {
         self.at.as_micros().div_euclid(BUCKET_US) * BUCKET_US
@@ -132,6 +147,19 @@ mod tests {
         let counts: Vec<_> =
             add_up(&facts).into_iter().map(|(cell, n)| (cell.bucket_us, n)).collect();
         assert_eq!(counts, [(0, 2), (BUCKET_US, 1)]);
+    }
+
+    #[test]
+    fn metas_reason_is_surer_than_ours_and_the_earlier_one_than_the_later() {
+        let failed = |reason: &str, at_us| Fact {
+            reason: reason.to_owned(),
+            ..fact(at_us, Measure::Failed)
+        };
+        let ours = failed("outcome_unknown", 0);
+        let (metas, later) = (failed("meta:131026", 1), failed("meta:131047", 2));
+        assert!(metas.is_surer_than(&ours) && !ours.is_surer_than(&metas));
+        assert!(metas.is_surer_than(&later) && !later.is_surer_than(&metas));
+        assert!(!metas.is_surer_than(&metas));
     }
 
     #[test]

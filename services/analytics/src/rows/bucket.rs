@@ -37,7 +37,7 @@ impl ActiveModelBehavior for ActiveModel {}
 
 tenanted!(Entity, waba);
 
-/// Adds counts, cell by cell in the cells' order. A batch has few cells: one a quarter of an hour, number and kind.
+/// Adds counts, or takes away what counts elsewhere, cell by cell in the cells' order. A batch has few cells: one a quarter of an hour, number and kind.
 pub(crate) async fn add(tx: &SystemTx, cells: BTreeMap<Cell, i64>) -> Result<(), Error> {
     // Primary key of bucket: one row a statement.
     const ADD: &str = "INSERT INTO bucket (tenant_id, waba_id, number_id, bucket_us, measure, category, origin, reason, count) \
@@ -73,7 +73,9 @@ pub(crate) async fn between(
         .find::<Entity>()
         .filter(Column::WabaId.eq(waba))
         .filter(Column::BucketUs.gte(from_us))
-        .filter(Column::BucketUs.lt(to_us));
+        .filter(Column::BucketUs.lt(to_us))
+        // What turned out to count elsewhere leaves a nought behind.
+        .filter(Column::Count.gt(0));
     if let Some(number) = number {
         query = query.filter(Column::NumberId.eq(number));
     }

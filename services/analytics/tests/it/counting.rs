@@ -166,3 +166,40 @@ async fn a_waba_event_of_another_tenant_is_a_dead_letter_and_changes_nothing() {
     until("a dead letter", async || world.database.count(letters).await == 1).await;
     assert_eq!(world.database.count("SELECT count(*) FROM waba").await, 1);
 }
+
+#[rstest]
+#[tokio::test]
+async fn a_failure_counts_with_metas_reason_whichever_was_told_first(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+    #[values(false, true)] together: bool,
+    #[values(false, true)] metas_first: bool,
+) {
+    let world = World::on(backend).await;
+    let shop = world.known("Shop", "UTC").await;
+    let message = World::message(&shop, "utility");
+    let mut unknown = message.clone();
+    unknown.failure_reason = "outcome_unknown".to_owned();
+    let refused = with_meta_code(message, 131_026);
+    let mut events = vec![
+        World::stepped(&unknown, "failed", AT),
+        World::stepped(&refused, "failed", "2026-11-23T10:47:00Z"),
+    ];
+    if metas_first {
+        events.reverse();
+    }
+    if together {
+        world.tell(events).await;
+    } else {
+        for event in events {
+            world.tell(vec![event]).await;
+        }
+    }
+    let totals = world.measures(&shop, DAY, "", 0).await.totals.unwrap();
+    let reasons: Vec<_> =
+        totals.failed_by_reason.iter().map(|one| (one.name.as_str(), one.count)).collect();
+    assert_eq!((totals.failed, reasons), (1, vec![("meta:131026", 1)]));
+    assert_eq!(figures(&mut world.operator()).await[0].failed, 1);
+    let kept = "SELECT count(*) FROM fact WHERE reason = 'meta:131026'";
+    assert_eq!(world.database.count(kept).await, 1);
+    assert_eq!(world.database.count("SELECT count(*) FROM fact").await, 1);
+}

@@ -51,7 +51,7 @@ impl App {
             TokenError::NotFound => Fault::Refused(Trouble::ours(error.to_string())),
             TokenError::Unavailable(_) => Fault::Unsent(Trouble::ours(error.to_string())),
         })?;
-        Ok(Access { app, token })
+        Ok(Access { app, token: token.secret })
     }
 
     /// Waits for a call of Meta's, not beyond what a caller waits for. A token that Meta refuses is forgotten.

@@ -1,6 +1,8 @@
 //! Read models of tenants and WABAs, kept from state events: an older version is skipped (I7). A WABA that was claimed,
 //! went live, got another token or was released asks for its import in the same transaction.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use bus::{Consumer, Envelope, Failure, Verdict};
 use graph::TokenSource as _;
@@ -9,7 +11,7 @@ use proto::{
     events::v1::{TenantChanged, WabaChanged},
     onboarding::v1::{Tenant, TenantState, Waba, WabaState},
 };
-use store::{Error, Shard, SystemTx, purpose};
+use store::{Error, Shard, SystemTx, Uuid, purpose};
 
 use super::App;
 use crate::{
@@ -41,7 +43,11 @@ impl Consumer for ReadModel {
     }
 
     async fn handle(&self, batch: &[Envelope]) -> Result<Vec<Verdict>, Failure> {
-        let rows: Vec<_> = batch.iter().map(row).collect();
+        let read: Vec<Result<Row, Verdict>> = batch.iter().map(row).collect();
+        let holders = self.holders(&read).await?;
+        let judge = |row| under_its_tenant(&holders, row);
+        let rows: Vec<Result<Row, Verdict>> =
+            read.into_iter().map(|row| row.and_then(judge)).collect();
         let usable = batch
             .iter()
             .zip(&rows)
@@ -57,10 +63,35 @@ impl Consumer for ReadModel {
             .await
             .map_err(|error: Error| Failure::from(error))?;
         self.0.changed(&good).await;
-        Ok(rows
-            .into_iter()
-            .map(|row| row.map_or_else(Verdict::Poison, |_| Verdict::Done))
-            .collect())
+        let verdict = |row: Result<Row, Verdict>| row.map_or_else(|not| not, |_| Verdict::Done);
+        Ok(rows.into_iter().map(verdict).collect())
+    }
+}
+
+impl ReadModel {
+    /// Under which tenants the WABAs of a batch stand already (ISO-41).
+    async fn holders(&self, rows: &[Result<Row, Verdict>]) -> Result<HashMap<Uuid, Uuid>, Failure> {
+        let waba = |row: &Row| match row {
+            Row::Waba(row) => Some(row.waba_id),
+            Row::Tenant(_) => None,
+        };
+        let wabas: &Vec<Uuid> = &rows.iter().flatten().filter_map(waba).collect();
+        self.0
+            .store
+            .system_read(purpose::assets::READ_MODEL, Shard::ONLY, |tx| async move {
+                Ok(waba::holders(&tx, wabas).await?.into_iter().collect())
+            })
+            .await
+            .map_err(|error: Error| Failure::from(error))
+    }
+}
+
+fn under_its_tenant(holders: &HashMap<Uuid, Uuid>, row: Row) -> Result<Row, Verdict> {
+    match &row {
+        Row::Waba(waba) if holders.get(&waba.waba_id).is_some_and(|of| *of != waba.tenant_id) => {
+            Err(Verdict::ScopeMismatch)
+        }
+        Row::Waba(_) | Row::Tenant(_) => Ok(row),
     }
 }
 
@@ -119,14 +150,23 @@ fn seen(row: &waba::Model) -> Result<Seen<'_>, Error> {
     Ok(Seen { standing, app_id: &row.app_id, generation: row.credential_generation })
 }
 
-fn row(envelope: &Envelope) -> Result<Row, String> {
-    if bus::is::<TenantChanged>(envelope) {
-        let event = bus::decode::<TenantChanged>(envelope).map_err(|error| error.to_string())?;
-        tenant(event.tenant.as_ref().ok_or("no tenant in its own event")?)
+fn row(envelope: &Envelope) -> Result<Row, Verdict> {
+    let poison = |error: bus::DecodeError| Verdict::Poison(error.to_string());
+    let row = if bus::is::<TenantChanged>(envelope) {
+        let event = bus::decode::<TenantChanged>(envelope).map_err(poison)?;
+        let told = event.tenant.ok_or_else(|| "no tenant in its own event".to_owned());
+        told.and_then(|told| tenant(&told))
     } else {
-        let event = bus::decode::<WabaChanged>(envelope).map_err(|error| error.to_string())?;
-        waba(event.waba.ok_or("no WABA in its own event")?)
-    }
+        let event = bus::decode::<WabaChanged>(envelope).map_err(poison)?;
+        event.waba.ok_or_else(|| "no WABA in its own event".to_owned()).and_then(waba)
+    };
+    let row = row.map_err(Verdict::Poison)?;
+    let of = match &row {
+        Row::Tenant(row) => row.tenant_id,
+        Row::Waba(row) => row.tenant_id,
+    };
+    // The body names the tenant that the envelope does, or nobody vouches for it (T10).
+    if envelope.tenant == Some(of) { Ok(row) } else { Err(Verdict::ScopeMismatch) }
 }
 
 /// The row of a tenant's state.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use store::{
     Error, Shard, SystemTx,
-    job::{Due, Job, JobError, JobRun, JobSpec},
+    job::{Job, JobError, JobRun, JobSpec},
     purpose,
 };
 
@@ -23,7 +23,7 @@ pub(crate) struct Refresh(pub(crate) App);
 impl Job for Refresh {
     fn spec(&self) -> JobSpec {
         let every = Duration::from_secs(self.0.config.refresh_every_s.max(1));
-        JobSpec { name: "assets.refresh", key: String::new(), due: Due::Every(every) }
+        JobSpec::every("assets.refresh", every)
     }
 
     async fn run(&self, _: JobRun) -> Result<(), JobError> {

@@ -58,6 +58,13 @@ pub(crate) async fn keep(tx: &SystemTx, row: Model) -> Result<Kept, Error> {
     Ok(if inserted > 0 { Kept::Taken(None) } else { Kept::Skipped })
 }
 
+/// Which tenants these WABAs stand under.
+pub(crate) async fn holders(tx: &SystemTx, wabas: &[Uuid]) -> Result<Vec<(Uuid, Uuid)>, Error> {
+    let rows =
+        tx.find::<Entity>().filter(Column::WabaId.is_in(wabas.iter().copied())).all().await?;
+    Ok(rows.into_iter().map(|row| (row.waba_id, row.tenant_id)).collect())
+}
+
 /// A WABA within reach.
 pub(crate) async fn get(tx: &ScopedTx, waba: Uuid) -> Result<Option<Model>, Error> {
     tx.find::<Entity>().filter(Column::WabaId.eq(waba)).one().await

@@ -12,6 +12,8 @@ mod read_models;
 #[cfg(test)]
 mod stage;
 #[cfg(test)]
+mod strangers;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod templates;

@@ -10,14 +10,15 @@ use crate::domain::message::{
     Dispatch, Failure, LocalReason, Message, MessageStatus, StepName, Word,
 };
 use crate::error::{Error, Thing};
-use crate::rows::message;
+use crate::rows::{message, view::View};
 
 /// Takes a message back.
 #[tracing::instrument(name = "messaging.cancel", skip_all, fields(message.id = %id), err(level = "debug"))]
 pub(crate) async fn cancel(store: &Store, scope: &Scope, id: MessageId) -> Result<Message, Error> {
     store
         .write(scope, |tx| async move {
-            let found = message::lock(&tx, &[id]).await?.into_iter().next();
+            let own = View::of(&tx, scope).messages().for_update();
+            let found = message::among(own, &[id]).await?.into_iter().next();
             let mut message = found.ok_or(Error::NotFound(Thing::Message))?;
             let now = tx.now();
             let Some(outbound) = message.outbound_mut() else {

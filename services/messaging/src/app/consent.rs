@@ -1,6 +1,6 @@
 //! Recording what customers want and do not want, of those too whom nobody has written to yet.
 
-use auth::{Environment, Scope};
+use auth::Scope;
 use kernel::id::{ContactId, NumberId, WabaId};
 use meta::ids::{Bsuid, Recipient, WaId};
 use store::Store;
@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::app::people::{People, Person};
 use crate::domain::contact::{ConsentCategory, Identity, Wish};
 use crate::error::{Error, Thing};
-use crate::rows::{contact, waba_state};
+use crate::rows::{contact, view::View, waba_state};
 
 /// Records a wish, or takes it back.
 #[tracing::instrument(name = "messaging.set_consent", skip_all, fields(contact.id = %id), err(level = "debug"))]
@@ -23,7 +23,8 @@ pub(crate) async fn set(
     store
         .write(scope, |tx| async move {
             let unknown = || Error::NotFound(Thing::Contact);
-            let found = contact::visible_by_id(&tx, vec![id.uuid()]).await?;
+            let own = View::of(&tx, scope).contacts();
+            let found = contact::among(own, vec![id.uuid()]).await?;
             let row = found.into_iter().next().ok_or_else(unknown)?;
             let consent = row.consent().set(category, wish, tx.now())?;
             contact::set_consent(&tx, id, consent).await?.ok_or_else(unknown)
@@ -47,12 +48,8 @@ pub(crate) async fn create_contact(
     store
         .write(scope, |tx| async move {
             let unknown = || Error::NotFound(Thing::Waba);
-            let found = waba_state::by_id(&tx, waba).await?.ok_or_else(unknown)?;
-            // A WABA of another environment does not exist for this caller (AUTH-15).
-            let of_the_waba = found.environment.parse().unwrap_or(Environment::Any);
-            if !scope.environment().admits(of_the_waba) {
-                return Err(unknown());
-            }
+            let own = View::of(&tx, scope).wabas();
+            let found = waba_state::one(own, waba).await?.ok_or_else(unknown)?;
             let person = Person {
                 portfolio: found.portfolio_id,
                 waba,

@@ -6,7 +6,7 @@ use store::Store;
 
 use crate::domain::conversation::{Actor, Holder};
 use crate::error::{Error, Thing};
-use crate::rows::conversation;
+use crate::rows::{conversation, view::View};
 
 /// What somebody wants with a conversation.
 #[derive(Debug, Clone)]
@@ -48,7 +48,9 @@ pub(crate) async fn hold(
     store
         .write(scope, |tx| async move {
             let unknown = || Error::NotFound(Thing::Conversation);
-            let row = conversation::lock(&tx, id).await?.ok_or_else(unknown)?;
+            let own = View::of(&tx, scope).conversations().for_update();
+            let found = conversation::among(own, vec![id.uuid()]).await?;
+            let row = found.into_iter().next().ok_or_else(unknown)?;
             let held = row.held_by()?;
             let next = match wish {
                 Wish::Take { kind, name } => Holder::named(kind, name, actor)?,

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use auth::{Environment, Scope};
+use auth::Scope;
 use graph::{Graph, TokenSource};
 use kernel::id::MessageId;
 use meta::ids::{MetaNumberId, Wamid};
@@ -14,7 +14,7 @@ use crate::app::dispatch::meta_error;
 use crate::domain::message::{Course, Message};
 use crate::domain::sender::Sender;
 use crate::error::{Error, Thing};
-use crate::rows::{conversation, message, meta_id, sender};
+use crate::rows::{conversation, message, meta_id, sender, view::View};
 
 /// Which message a caller means: by our id, or by Meta's.
 #[derive(Debug, Clone)]
@@ -47,7 +47,7 @@ pub(crate) async fn mark_read(
     let (tenant, waba) = (sender.tenant.uuid(), sender.waba.uuid());
     let token = tokens.token(tenant, waba).await.map_err(|error| unreachable(Arc::new(error)))?;
     let app = graph.app(&sender.app).map_err(|error| unreachable(Arc::new(error)))?;
-    if let Err(error) = app.mark_read(&token, &number, &mark).await {
+    if let Err(error) = app.mark_read(&token.secret, &number, &mark).await {
         if error.graph_error().is_some_and(meta::GraphError::is_access) {
             tokens.invalidate(tenant, waba).await;
         }
@@ -81,14 +81,10 @@ async fn find(store: &Store, scope: &Scope, which: &Which) -> Result<(Message, S
                     MessageId::from_uuid(row.message_id)
                 }
             };
-            let found = message::get(&tx, &[id]).await?;
+            let found = message::among(View::of(&tx, scope).messages(), &[id]).await?;
             let message = found.into_iter().next().ok_or_else(unknown)?;
             let mut senders = sender::load(&tx, &[message.number]).await?;
             let sender = senders.remove(&message.number).ok_or_else(unknown)?;
-            let of_the_waba = sender.environment.parse().unwrap_or(Environment::Any);
-            if !scope.environment().admits(of_the_waba) {
-                return Err(unknown());
-            }
             match message.course {
                 Course::Inbound => Ok((message, sender)),
                 Course::Outbound(_) => Err(Error::NotInbound),

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::domain::message::Message;
 use crate::error::{Error, Thing};
+use crate::rows::view::View;
 use crate::rows::{contact, conversation, message, step};
 
 /// Items of a page unless asked otherwise, and at most.
@@ -69,7 +70,12 @@ pub(crate) async fn messages(
     scope: &Scope,
     ids: &[MessageId],
 ) -> Result<Vec<Message>, Error> {
-    store.read(scope, |tx| async move { Ok(message::get(&tx, ids).await?) }).await
+    store
+        .read(
+            scope,
+            |tx| async move { Ok(message::among(View::of(&tx, scope).messages(), ids).await?) },
+        )
+        .await
 }
 
 /// One message.
@@ -97,7 +103,8 @@ pub(crate) async fn page_of_messages(
     let after = marks.after(cursors, wanted)?;
     let found = store
         .read(scope, |tx| async move {
-            Ok::<_, Error>(message::page(&tx, filter, after, wanted.order, rows(wanted)).await?)
+            let all = View::of(&tx, scope).messages();
+            Ok::<_, Error>(message::page(all, filter, after, wanted.order, rows(wanted)).await?)
         })
         .await?;
     Ok(marks.cut(cursors, wanted, found, |one| one.id.uuid()))
@@ -111,7 +118,7 @@ pub(crate) async fn steps(
 ) -> Result<Vec<step::Model>, Error> {
     store
         .read(scope, |tx| async move {
-            let found = message::get(&tx, &[id]).await?;
+            let found = message::among(View::of(&tx, scope).messages(), &[id]).await?;
             if found.is_empty() {
                 return Err(Error::NotFound(Thing::Message));
             }
@@ -132,7 +139,7 @@ pub(crate) async fn contacts(
     store
         .read(scope, |tx| async move {
             let ids = ids.iter().map(ContactId::uuid).collect();
-            Ok(contact::visible_by_id(&tx, ids).await?)
+            Ok(contact::among(View::of(&tx, scope).contacts(), ids).await?)
         })
         .await
 }
@@ -148,7 +155,8 @@ pub(crate) async fn page_of_contacts(
     let after = marks.after(cursors, wanted)?;
     let found = store
         .read(scope, |tx| async move {
-            Ok::<_, Error>(contact::page(&tx, after, wanted.order, rows(wanted)).await?)
+            let all = View::of(&tx, scope).contacts();
+            Ok::<_, Error>(contact::page(all, after, wanted.order, rows(wanted)).await?)
         })
         .await?;
     Ok(marks.cut(cursors, wanted, found, |one| one.id))
@@ -163,7 +171,7 @@ pub(crate) async fn conversations(
     store
         .read(scope, |tx| async move {
             let ids = ids.iter().map(ConversationId::uuid).collect();
-            Ok(conversation::by_id(&tx, ids).await?)
+            Ok(conversation::among(View::of(&tx, scope).conversations(), ids).await?)
         })
         .await
 }
@@ -183,7 +191,8 @@ pub(crate) async fn page_of_conversations(
     let after = marks.after(cursors, wanted)?;
     let found = store
         .read(scope, |tx| async move {
-            let page = conversation::page(&tx, filter, after, wanted.order, rows(wanted));
+            let all = View::of(&tx, scope).conversations();
+            let page = conversation::page(all, filter, after, wanted.order, rows(wanted));
             Ok::<_, Error>(page.await?)
         })
         .await?;

@@ -12,6 +12,7 @@ use bus::{Consumer, Envelope, Failure, Verdict};
 use proto::events::v1 as events;
 use store::purpose::messaging::READ_MODEL;
 use store::{Shard, Store, SystemTx};
+use uuid::Uuid;
 
 use crate::error::Error;
 use crate::rows::state;
@@ -41,6 +42,25 @@ impl ReadModel {
     }
 }
 
+/// What one event says.
+enum Row {
+    Tenant(state::TenantRow),
+    Waba(state::WabaRow),
+    Number(state::NumberRow),
+    Template(state::TemplateRow),
+}
+
+impl Row {
+    const fn tenant(&self) -> Uuid {
+        match self {
+            Self::Tenant(row) => row.tenant_id,
+            Self::Waba(row) => row.tenant_id,
+            Self::Number(row) => row.tenant_id,
+            Self::Template(row) => row.tenant_id,
+        }
+    }
+}
+
 /// What a batch says, by table.
 #[derive(Debug, Default, Clone)]
 struct News {
@@ -58,45 +78,43 @@ impl News {
         state::templates(tx, &self.templates).await
     }
 
-    /// Reads one event into what it says; a verdict where it says nothing that may be used.
-    fn read(&mut self, envelope: &Envelope) -> Result<(), Verdict> {
-        let unknown = |error: bus::DecodeError| Verdict::Unknown(error.to_string());
-        let absent = || Verdict::Poison("the event names no tenant or carries no state".to_owned());
-        let tenant = match envelope.key.as_str() {
-            "onboarding.tenant.changed" => {
-                let event = bus::decode::<events::TenantChanged>(envelope).map_err(unknown)?;
-                let row = turn::tenant(event.tenant.as_ref()).ok_or_else(absent)?;
-                let tenant = row.tenant_id;
-                self.tenants.push(row);
-                tenant
-            }
-            "onboarding.waba.changed" => {
-                let event = bus::decode::<events::WabaChanged>(envelope).map_err(unknown)?;
-                let row = turn::waba(event.waba.as_ref(), envelope.time()).ok_or_else(absent)?;
-                let tenant = row.tenant_id;
-                self.wabas.push(row);
-                tenant
-            }
-            "assets.number.changed" => {
-                let event = bus::decode::<events::NumberChanged>(envelope).map_err(unknown)?;
-                let row = turn::number(event.number.as_ref()).ok_or_else(absent)?;
-                let tenant = row.tenant_id;
-                self.numbers.push(row);
-                tenant
-            }
-            "assets.template.changed" => {
-                let event = bus::decode::<events::TemplateChanged>(envelope).map_err(unknown)?;
-                let shape = Some(event.shape_json.as_str()).filter(|shape| !shape.is_empty());
-                let row = turn::template(event.template.as_ref(), shape).ok_or_else(absent)?;
-                let tenant = row.tenant_id;
-                self.templates.push(row);
-                tenant
-            }
-            other => return Err(Verdict::Unknown(format!("no read model of `{other}`"))),
-        };
-        // The body names the tenant that the envelope does, or nobody vouches for it (T10).
-        if envelope.tenant == Some(tenant) { Ok(()) } else { Err(Verdict::ScopeMismatch) }
+    fn take(&mut self, row: Row) {
+        match row {
+            Row::Tenant(row) => self.tenants.push(row),
+            Row::Waba(row) => self.wabas.push(row),
+            Row::Number(row) => self.numbers.push(row),
+            Row::Template(row) => self.templates.push(row),
+        }
     }
+}
+
+/// What one event says; a verdict where it says nothing that may be used.
+fn read(envelope: &Envelope) -> Result<Row, Verdict> {
+    let unknown = |error: bus::DecodeError| Verdict::Unknown(error.to_string());
+    let row = match envelope.key.as_str() {
+        "onboarding.tenant.changed" => {
+            let event = bus::decode::<events::TenantChanged>(envelope).map_err(unknown)?;
+            turn::tenant(event.tenant.as_ref()).map(Row::Tenant)
+        }
+        "onboarding.waba.changed" => {
+            let event = bus::decode::<events::WabaChanged>(envelope).map_err(unknown)?;
+            turn::waba(event.waba.as_ref(), envelope.time()).map(Row::Waba)
+        }
+        "assets.number.changed" => {
+            let event = bus::decode::<events::NumberChanged>(envelope).map_err(unknown)?;
+            turn::number(event.number.as_ref()).map(Row::Number)
+        }
+        "assets.template.changed" => {
+            let event = bus::decode::<events::TemplateChanged>(envelope).map_err(unknown)?;
+            let shape = Some(event.shape_json.as_str()).filter(|shape| !shape.is_empty());
+            turn::template(event.template.as_ref(), shape).map(Row::Template)
+        }
+        other => return Err(Verdict::Unknown(format!("no read model of `{other}`"))),
+    };
+    let absent = || Verdict::Poison("the event names no tenant or carries no state".to_owned());
+    let row = row.ok_or_else(absent)?;
+    // The body names the tenant that the envelope does, or nobody vouches for it (T10).
+    if envelope.tenant == Some(row.tenant()) { Ok(row) } else { Err(Verdict::ScopeMismatch) }
 }
 
 #[async_trait]
@@ -113,8 +131,9 @@ impl Consumer for ReadModel {
         let mut news = News::default();
         let (mut verdicts, mut ids) = (Vec::with_capacity(batch.len()), Vec::new());
         for envelope in batch {
-            match news.read(envelope) {
-                Ok(()) => {
+            match read(envelope) {
+                Ok(row) => {
+                    news.take(row);
                     verdicts.push(Verdict::Done);
                     ids.push(envelope.id);
                 }
@@ -127,8 +146,7 @@ impl Consumer for ReadModel {
             .system(READ_MODEL, Shard::ONLY, |tx| async move {
                 tx.first_time(GROUP, ids).await?;
                 // Versions decide: an event that comes again changes nothing.
-                let foreign = state::foreign(&tx, &news.wabas, &news.numbers).await?;
-                if foreign {
+                if state::foreign(&tx, &news.wabas, &news.numbers, &news.templates).await? {
                     return Err(Error::NotFound(crate::error::Thing::Number));
                 }
                 news.write(&tx).await?;

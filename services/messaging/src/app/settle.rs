@@ -90,6 +90,24 @@ pub(crate) struct Settle {
     pub(crate) generation: i64,
 }
 
+impl Settle {
+    fn which(&self) -> attempt::Which {
+        let n = i32::try_from(self.attempt).unwrap_or(i32::MAX);
+        attempt::Which { message_id: self.message.uuid(), n }
+    }
+
+    fn ended(&self) -> attempt::Ended {
+        let attempt::Which { message_id, n } = self.which();
+        let (meta_id, code) = match &self.answered {
+            Answered::Accepted { wamid, .. } => (Some(wamid.clone()), None),
+            Answered::Refused { error, .. } => (None, Some(error.code)),
+            Answered::NotSent(_) | Answered::Unknown(_) => (None, None),
+        };
+        let outcome = self.answered.word();
+        attempt::Ended { message_id, n, at_us: self.at.as_micros(), outcome, meta_id, code }
+    }
+}
+
 impl Lane for SettleLane {
     type Item = Settle;
     type Answer = ();
@@ -99,23 +117,15 @@ impl Lane for SettleLane {
         let ids: Vec<MessageId> = items.iter().map(|item| item.message).collect();
         let mut messages: BTreeMap<MessageId, Message> =
             message::lock(&tx, &ids).await?.into_iter().map(|one| (one.id, one)).collect();
+        let ended: Vec<attempt::Ended> = items.iter().map(Settle::ended).collect();
+        // Stored before, and only the acknowledgement was lost: there is no more to tell of it.
+        let mut open = attempt::end(&tx, &ended).await?;
         let mut pen = Pen::new(&tx);
-        let (mut ended, mut led, mut sides) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut led, mut sides) = (Vec::new(), Vec::new());
         for item in &items {
-            ended.push(attempt::Ended {
-                message_id: item.message.uuid(),
-                n: i32::try_from(item.attempt).unwrap_or(i32::MAX),
-                at_us: item.at.as_micros(),
-                outcome: item.answered.word(),
-                meta_id: match &item.answered {
-                    Answered::Accepted { wamid, .. } => Some(wamid.clone()),
-                    Answered::Refused { .. } | Answered::NotSent(_) | Answered::Unknown(_) => None,
-                },
-                code: match &item.answered {
-                    Answered::Refused { error, .. } => Some(error.code),
-                    Answered::Accepted { .. } | Answered::NotSent(_) | Answered::Unknown(_) => None,
-                },
-            });
+            if !open.remove(&item.which()) {
+                continue;
+            }
             let Some(message) = messages.get_mut(&item.message) else { continue };
             self.settle(message, item, &mut pen);
             if let Answered::Accepted { wamid, .. } = &item.answered {
@@ -132,7 +142,6 @@ impl Lane for SettleLane {
                 sides.push((message.clone(), error.code, item.generation));
             }
         }
-        attempt::end(&tx, &ended).await?;
         let wamids: Vec<String> = led.iter().map(|led| led.meta_id.clone()).collect();
         meta_id::insert_new(&tx, led).await?;
         let mut changed: Vec<Message> = messages.into_values().collect();

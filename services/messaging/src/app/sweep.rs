@@ -51,10 +51,9 @@ fn grouped(rows: impl IntoIterator<Item = (Acting, MessageId)>) -> Groups {
 }
 
 async fn release(store: &Store) -> Result<usize, Error> {
-    let released: Groups = store
-        .system(SWEEP, Shard::ONLY, |tx| async move {
-            let rows = i64::try_from(ROWS).unwrap_or(i64::MAX);
-            let rows = message::release_scheduled(&tx, tx.now(), rows).await?;
+    let groups: Groups = store
+        .system_read(SWEEP, Shard::ONLY, |tx| async move {
+            let rows = message::scheduled_until(&tx, tx.now(), ROWS).await?;
             let acting = |row: message::Released| {
                 (tx.acting_for(row.tenant_id, Some(row.waba_id)), MessageId::from_uuid(row.id))
             };
@@ -62,20 +61,26 @@ async fn release(store: &Store) -> Result<usize, Error> {
         })
         .await?;
     let mut count = 0;
-    for (acting, ids) in &released {
+    for (acting, ids) in &groups {
         count += ids.len();
-        // The row moved already: its step is told by a unit of its tenant.
-        store
-            .write(acting, |tx| async move {
-                let mut pen = Pen::new(&tx);
-                for message in message::get(&tx, ids).await? {
-                    pen.note(&message, Note::plain(StepName::Queued, tx.now()));
-                }
-                pen.write().await
-            })
-            .await?;
+        store.write(acting, |tx| async move { queue(&tx, ids).await }).await?;
     }
     Ok(count)
+}
+
+/// Queues what is due of one tenant and WABA, and tells of it.
+async fn queue(tx: &store::ScopedTx, ids: &[MessageId]) -> Result<(), Error> {
+    let now = tx.now();
+    let mut pen = Pen::new(tx);
+    let mut changed = Vec::new();
+    for mut message in message::lock(tx, ids).await? {
+        if message.outbound_mut().is_some_and(|outbound| outbound.release(now)) {
+            pen.note(&message, Note::plain(StepName::Queued, now));
+            changed.push(message);
+        }
+    }
+    message::change(tx, &mut changed).await?;
+    pen.write().await
 }
 
 async fn overdue(store: &Store) -> Result<usize, Error> {

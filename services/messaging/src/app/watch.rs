@@ -5,10 +5,10 @@
 //!
 //! Nothing durable hangs on the tail: a stream that falls behind ends with `resync`.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use auth::{Scope, TenantReach as _};
+use auth::{Environment, Scope, TenantReach as _};
 use bus::{Following, Heard, TailHub};
 use futures::Stream;
 use futures::stream;
@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 use crate::error::Error;
 use crate::events;
+use crate::rows::view::View;
 use crate::rows::{message, step};
 
 /// How far before the cursor the database is read.
@@ -108,6 +109,8 @@ struct Watching {
     from: Option<Uuid>,
     ready: VecDeque<Item>,
     following: Following,
+    /// Which WABAs are of the caller's environment, as far as it was asked: none changes its own.
+    seen: HashMap<WabaId, bool>,
     over: bool,
 }
 
@@ -131,6 +134,7 @@ pub(crate) fn watch(
         from,
         ready: VecDeque::new(),
         following: hub.subscribe(tenant, wabas),
+        seen: HashMap::new(),
         over: false,
     };
     Ok(stream::unfold(watching, |mut watching| async move {
@@ -166,12 +170,20 @@ impl Watching {
                         }
                         _ => continue,
                     };
-                    if let Ok(Some(message)) = told
-                        && self.filter.shows(&message)
-                    {
-                        let cursor = self.marks.mark(envelope.id.uuid());
-                        return Some(Ok(Item::Moved { message: Box::new(message), cursor }));
+                    let Ok(Some(message)) = told else { continue };
+                    if !self.filter.shows(&message) {
+                        continue;
                     }
+                    match self.sees(&message.waba_id).await {
+                        Ok(true) => {}
+                        Ok(false) => continue,
+                        Err(error) => {
+                            self.over = true;
+                            return Some(Err(error));
+                        }
+                    }
+                    let cursor = self.marks.mark(envelope.id.uuid());
+                    return Some(Ok(Item::Moved { message: Box::new(message), cursor }));
                 }
                 Some(Heard::Resync) => {
                     self.over = true;
@@ -182,17 +194,39 @@ impl Watching {
         }
     }
 
+    /// Whether a WABA is of the caller's environment: an event does not say.
+    async fn sees(&mut self, waba: &str) -> Result<bool, Error> {
+        let Ok(waba) = waba.parse::<WabaId>() else { return Ok(false) };
+        if self.scope.environment() == Environment::Any {
+            return Ok(true);
+        }
+        if let Some(seen) = self.seen.get(&waba) {
+            return Ok(*seen);
+        }
+        let scope = &self.scope;
+        let seen = self
+            .store
+            .read(scope, |tx| async move { Ok::<_, Error>(View::of(&tx, scope).has(waba).await?) })
+            .await?;
+        if let Some(seen) = seen {
+            self.seen.insert(waba, seen);
+        }
+        Ok(seen.unwrap_or(false))
+    }
+
     /// One page of what moved: each message once, as it is now, in the order of its last step.
     async fn read(&mut self, from: Uuid) -> Result<(), Error> {
+        let scope = &self.scope;
         let (steps, messages) = self
             .store
-            .read(&self.scope, |tx| async move {
+            .read(scope, |tx| async move {
                 let steps = step::after(&tx, from, PAGE).await?;
                 let mut ids: Vec<MessageId> =
                     steps.iter().map(|step| MessageId::from_uuid(step.message_id)).collect();
                 ids.sort_unstable();
                 ids.dedup();
-                let messages = message::get(&tx, &ids).await?;
+                let seen = View::of(&tx, scope).messages();
+                let messages = message::among(seen, &ids).await?;
                 Ok::<_, Error>((steps, messages))
             })
             .await?;

@@ -30,6 +30,8 @@ pub(crate) enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 store::tenanted!(Entity, waba);
 
+use std::collections::HashSet;
+
 use kernel::time::Timestamp;
 use sea_orm::sea_query::Order;
 use sea_orm::{ActiveValue::Set, FromQueryResult};
@@ -83,10 +85,20 @@ pub(crate) struct Ended {
     pub(crate) code: Option<i64>,
 }
 
-/// Writes what came of attempts. Index: the primary key.
-pub(crate) async fn end(tx: &ScopedTx, ended: &[Ended]) -> Result<(), Error> {
+/// One attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromQueryResult)]
+pub(crate) struct Which {
+    /// Of which message.
+    pub(crate) message_id: Uuid,
+    /// Which.
+    pub(crate) n: i32,
+}
+
+/// Writes what came of attempts, once each; answers those of which nothing was written before. Index: the
+/// primary key.
+pub(crate) async fn end(tx: &ScopedTx, ended: &[Ended]) -> Result<HashSet<Which>, Error> {
     if ended.is_empty() {
-        return Ok(());
+        return Ok(HashSet::new());
     }
     let sql = RawSql {
         postgres: "UPDATE attempt SET ended_us = v.ended_us, outcome = v.outcome, \
@@ -94,7 +106,9 @@ pub(crate) async fn end(tx: &ScopedTx, ended: &[Ended]) -> Result<(), Error> {
             FROM json_to_recordset({1}::json) AS v(message_id uuid, n integer, ended_us bigint, \
                 outcome text, meta_id text, code bigint) \
             WHERE attempt.tenant_id = {tenant} AND {wabas:attempt.waba_id} \
-                AND attempt.message_id = v.message_id AND attempt.n = v.n",
+                AND attempt.message_id = v.message_id AND attempt.n = v.n \
+                AND attempt.outcome IS NULL \
+            RETURNING attempt.message_id, attempt.n",
         sqlite: "UPDATE attempt SET ended_us = v.ended_us, outcome = v.outcome, \
             meta_id = v.meta_id, code = v.code \
             FROM (SELECT unhex(replace(value ->> 'message_id', '-', '')) AS message_id, \
@@ -102,10 +116,13 @@ pub(crate) async fn end(tx: &ScopedTx, ended: &[Ended]) -> Result<(), Error> {
                 value ->> 'outcome' AS outcome, value ->> 'meta_id' AS meta_id, \
                 value ->> 'code' AS code FROM json_each({1})) AS v \
             WHERE attempt.tenant_id = {tenant} AND {wabas:attempt.waba_id} \
-                AND attempt.message_id = v.message_id AND attempt.n = v.n",
+                AND attempt.message_id = v.message_id AND attempt.n = v.n \
+                AND attempt.outcome IS NULL \
+            RETURNING message_id, n",
         binds: vec![json(ended)?.into()],
     };
-    tx.raw(sql).exec().await.map(drop)
+    let rows = tx.raw(sql).all::<Which>().await?;
+    Ok(rows.into_iter().collect())
 }
 
 /// Which attempt a wamid belongs to.

@@ -34,13 +34,12 @@ pub(crate) enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 store::tenanted!(Entity);
 
-use auth::Wabas;
-use kernel::id::{ContactId, PortfolioId, WabaId};
-use sea_orm::sea_query::{Order, Query};
-use store::{Error, ScopedTx};
+use kernel::id::{ContactId, PortfolioId};
+use sea_orm::sea_query::Order;
+use store::{Error, Find, ScopedTx};
 
 use crate::domain::contact::Consent;
-use crate::rows::{contact_waba, maybe_time};
+use crate::rows::maybe_time;
 
 impl Model {
     /// Its id.
@@ -66,30 +65,9 @@ impl Model {
     }
 }
 
-/// A caller who sees some WABAs sees the contacts that these were in touch with.
-fn visible(tx: &ScopedTx) -> sea_orm::Condition {
-    let everyone = sea_orm::Condition::all();
-    match tx.wabas() {
-        Wabas::All => everyone,
-        Wabas::Only(few) => everyone.add(
-            Column::Id.in_subquery(
-                Query::select()
-                    .column(contact_waba::Column::ContactId)
-                    .from(contact_waba::Entity)
-                    .and_where(contact_waba::Column::TenantId.eq(tx.tenant().uuid()))
-                    .and_where(contact_waba::Column::WabaId.is_in(few.iter().map(WabaId::uuid)))
-                    .to_owned(),
-            ),
-        ),
-    }
-}
-
-/// Contacts by id that the caller may see.
-pub(crate) async fn visible_by_id(tx: &ScopedTx, ids: Vec<Uuid>) -> Result<Vec<Model>, Error> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    tx.find::<Entity>().filter(Column::Id.is_in(ids)).filter(visible(tx)).all().await
+/// Those of `rows` that have these ids.
+pub(crate) async fn among(rows: Find<Entity>, ids: Vec<Uuid>) -> Result<Vec<Model>, Error> {
+    rows.filter(Column::Id.is_in(ids)).all().await
 }
 
 /// Contacts by id, for a unit that was led to them by a key.
@@ -97,18 +75,17 @@ pub(crate) async fn by_id(tx: &ScopedTx, ids: Vec<Uuid>) -> Result<Vec<Model>, E
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    tx.find::<Entity>().filter(Column::Id.is_in(ids)).all().await
+    among(tx.find::<Entity>(), ids).await
 }
 
-/// A page of contacts by id, those left out that went into another. Index: the primary key.
+/// A page of `all` by id, those left out that went into another. Index: the primary key.
 pub(crate) async fn page(
-    tx: &ScopedTx,
+    all: Find<Entity>,
     after: Option<Uuid>,
     order: kernel::page::Order,
     rows: u64,
 ) -> Result<Vec<Model>, Error> {
-    let mut find =
-        tx.find::<Entity>().filter(Column::MergedInto.is_null()).filter(visible(tx)).limit(rows);
+    let mut find = all.filter(Column::MergedInto.is_null()).limit(rows);
     find = match (order, after) {
         (kernel::page::Order::NewestFirst, Some(after)) => find.filter(Column::Id.lt(after)),
         (kernel::page::Order::OldestFirst, Some(after)) => find.filter(Column::Id.gt(after)),

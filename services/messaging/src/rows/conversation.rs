@@ -35,7 +35,7 @@ use kernel::id::{ContactId, ConversationId, NumberId, WabaId};
 use kernel::time::Timestamp;
 use sea_orm::sea_query::Order;
 use serde::Serialize;
-use store::{Error, RawSql, ScopedTx};
+use store::{Error, Find, RawSql, ScopedTx};
 
 use crate::domain::conversation::{Holder, WINDOW};
 use crate::rows::{json, maybe_time};
@@ -98,12 +98,12 @@ pub(crate) async fn by_id(tx: &ScopedTx, ids: Vec<Uuid>) -> Result<Vec<Model>, E
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    tx.find::<Entity>().filter(Column::Id.is_in(ids)).all().await
+    among(tx.find::<Entity>(), ids).await
 }
 
-/// One conversation, locked.
-pub(crate) async fn lock(tx: &ScopedTx, id: ConversationId) -> Result<Option<Model>, Error> {
-    tx.find::<Entity>().filter(Column::Id.eq(id.uuid())).for_update().one().await
+/// Those of `rows` that have these ids.
+pub(crate) async fn among(rows: Find<Entity>, ids: Vec<Uuid>) -> Result<Vec<Model>, Error> {
+    rows.filter(Column::Id.is_in(ids)).all().await
 }
 
 /// Writes who holds a conversation.
@@ -198,15 +198,15 @@ pub(crate) struct Filter {
     pub(crate) number: Option<NumberId>,
 }
 
-/// A page of conversations by id. Indexes: the primary key, (tenant, number, id).
+/// A page of `all` by id. Indexes: the primary key, (tenant, number, id).
 pub(crate) async fn page(
-    tx: &ScopedTx,
+    all: Find<Entity>,
     filter: Filter,
     after: Option<Uuid>,
     order: kernel::page::Order,
     rows: u64,
 ) -> Result<Vec<Model>, Error> {
-    let mut find = tx.find::<Entity>().limit(rows);
+    let mut find = all.limit(rows);
     if let Some(waba) = filter.waba {
         find = find.filter(Column::WabaId.eq(waba.uuid()));
     }

@@ -54,14 +54,14 @@ store::tenanted!(Entity, waba);
 mod queue;
 
 pub(crate) use queue::{
-    Back, Released, claim, defer, due_numbers, give_back, left_sending, overdue, release_scheduled,
+    Back, Released, claim, defer, due_numbers, give_back, left_sending, overdue, scheduled_until,
 };
 
 use kernel::id::{ContactId, ConversationId, MessageId, NumberId, TemplateId, TenantId, WabaId};
 use sea_orm::sea_query::Order;
 use sea_orm::{ActiveValue::Set, FromQueryResult};
 use serde::Serialize;
-use store::{Error, RawSql, ScopedTx};
+use store::{Error, Find, RawSql, ScopedTx};
 
 use crate::domain::message::{
     Category, Class, Course, Dispatch, Message, MessageStatus, Origin, Outbound,
@@ -206,9 +206,14 @@ pub(crate) async fn insert(tx: &ScopedTx, messages: &[Message]) -> Result<(), Er
 
 /// Messages by id; what is not within reach is not among them.
 pub(crate) async fn get(tx: &ScopedTx, ids: &[MessageId]) -> Result<Vec<Message>, Error> {
+    among(tx.find::<Entity>(), ids).await
+}
+
+/// Those of `rows` that have these ids.
+pub(crate) async fn among(rows: Find<Entity>, ids: &[MessageId]) -> Result<Vec<Message>, Error> {
     let ids = ids.iter().map(MessageId::uuid);
-    let rows = tx.find::<Entity>().filter(Column::Id.is_in(ids)).all().await?;
-    rows.into_iter().map(Message::try_from).collect()
+    let found = rows.filter(Column::Id.is_in(ids)).all().await?;
+    found.into_iter().map(Message::try_from).collect()
 }
 
 /// The same, locked until the end of the unit, in order of id so that two units never wait for each other.
@@ -350,15 +355,15 @@ pub(crate) struct Filter {
     pub(crate) conversation: Option<ConversationId>,
 }
 
-/// A page of messages by id. Indexes: (tenant, conversation, id), (tenant, number, id), (tenant, WABA, id).
+/// A page of `all` by id. Indexes: (tenant, conversation, id), (tenant, number, id), (tenant, WABA, id).
 pub(crate) async fn page(
-    tx: &ScopedTx,
+    all: Find<Entity>,
     filter: Filter,
     after: Option<Uuid>,
     order: kernel::page::Order,
     rows: u64,
 ) -> Result<Vec<Message>, Error> {
-    let mut find = tx.find::<Entity>();
+    let mut find = all;
     if let Some(waba) = filter.waba {
         find = find.filter(Column::WabaId.eq(waba.uuid()));
     }

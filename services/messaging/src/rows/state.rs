@@ -156,9 +156,21 @@ pub(crate) async fn tenants(tx: &SystemTx, rows: &[TenantRow]) -> Result<(), Err
     .await
 }
 
-/// Writes WABAs; when we last acted for one no more is kept once it is live again.
+/// Writes WABAs. When we last acted for one no more is no part of the newest state: whichever version tells the latest
+/// time, and whenever it comes, that stands (I7).
 pub(crate) async fn wabas(tx: &SystemTx, rows: &[WabaRow]) -> Result<(), Error> {
-    let rows = newest(rows, |row| (row.tenant_id, row.waba_id, row.version));
+    let mut not_live: BTreeMap<(Uuid, Uuid), i64> = BTreeMap::new();
+    for row in rows {
+        if let Some(at_us) = row.not_live_us {
+            let latest = not_live.entry((row.tenant_id, row.waba_id)).or_insert(at_us);
+            *latest = at_us.max(*latest);
+        }
+    }
+    let mut rows = newest(rows, |row| (row.tenant_id, row.waba_id, row.version));
+    for row in &mut rows {
+        row.not_live_us = not_live.get(&(row.tenant_id, row.waba_id)).copied();
+    }
+    let stopped = rows.iter().filter(|row| row.not_live_us.is_some()).cloned().collect();
     write(
         tx,
         rows,
@@ -173,7 +185,6 @@ pub(crate) async fn wabas(tx: &SystemTx, rows: &[WabaRow]) -> Result<(), Error> 
             meta_id = excluded.meta_id, environment = excluded.environment, \
             state = excluded.state, portfolio_id = excluded.portfolio_id, \
             app_id = excluded.app_id, generation = excluded.generation, \
-            not_live_us = coalesce(excluded.not_live_us, waba_state.not_live_us), \
             version = excluded.version WHERE waba_state.version < excluded.version",
         "INSERT INTO waba_state (tenant_id, waba_id, meta_id, environment, state, portfolio_id, \
             app_id, generation, not_live_us, version) \
@@ -187,8 +198,24 @@ pub(crate) async fn wabas(tx: &SystemTx, rows: &[WabaRow]) -> Result<(), Error> 
             meta_id = excluded.meta_id, environment = excluded.environment, \
             state = excluded.state, portfolio_id = excluded.portfolio_id, \
             app_id = excluded.app_id, generation = excluded.generation, \
-            not_live_us = coalesce(excluded.not_live_us, waba_state.not_live_us), \
             version = excluded.version WHERE waba_state.version < excluded.version",
+    )
+    .await?;
+    write(
+        tx,
+        stopped,
+        "UPDATE waba_state SET not_live_us = v.not_live_us \
+        FROM json_to_recordset({1}::json) AS v(tenant_id uuid, waba_id uuid, not_live_us bigint) \
+        WHERE {purpose} AND waba_state.tenant_id = v.tenant_id \
+            AND waba_state.waba_id = v.waba_id \
+            AND coalesce(waba_state.not_live_us < v.not_live_us, true)",
+        "UPDATE waba_state SET not_live_us = v.not_live_us \
+        FROM (SELECT unhex(replace(value ->> 'tenant_id', '-', '')) AS tenant_id, \
+            unhex(replace(value ->> 'waba_id', '-', '')) AS waba_id, \
+            value ->> 'not_live_us' AS not_live_us FROM json_each({1})) AS v \
+        WHERE {purpose} AND waba_state.tenant_id = v.tenant_id \
+            AND waba_state.waba_id = v.waba_id \
+            AND coalesce(waba_state.not_live_us < v.not_live_us, true)",
     )
     .await
 }
@@ -273,24 +300,38 @@ struct Found {
     id: Uuid,
 }
 
-/// Whether any of these is known under another tenant (ISO-41). Indexes: `(waba_id)`, `(id)`.
+/// Whether any of these, or the WABA that it names, is another tenant's (ISO-41). Indexes: `(waba_id)`, `(id)`, `(id)`.
 pub(crate) async fn foreign(
     tx: &SystemTx,
     wabas: &[WabaRow],
     numbers: &[NumberRow],
+    templates: &[TemplateRow],
 ) -> Result<bool, Error> {
+    let own_wabas = wabas.iter().map(|row| (row.waba_id, row.tenant_id));
+    let number_wabas = numbers.iter().map(|row| (row.waba_id, row.tenant_id));
+    let template_wabas = templates.iter().map(|row| (row.waba_id, row.tenant_id));
+    let named_wabas: Vec<(Uuid, Uuid)> =
+        own_wabas.chain(number_wabas).chain(template_wabas).collect();
+    let named_numbers = numbers.iter().map(|row| (row.id, row.tenant_id));
+    let named_templates = templates.iter().map(|row| (row.id, row.tenant_id));
     let mut owners: BTreeMap<Uuid, Uuid> = BTreeMap::new();
-    owners.extend(wabas.iter().map(|row| (row.waba_id, row.tenant_id)));
-    owners.extend(numbers.iter().map(|row| (row.id, row.tenant_id)));
+    for (id, owner) in named_wabas.iter().copied().chain(named_numbers).chain(named_templates) {
+        // Two events that give one thing to two tenants: one of them is wrong, each is judged by itself.
+        if owners.insert(id, owner).is_some_and(|other| other != owner) {
+            return Ok(true);
+        }
+    }
     if owners.is_empty() {
         return Ok(false);
     }
     let sql = "SELECT tenant_id, waba_id AS id FROM waba_state \
             WHERE {purpose} AND waba_id IN ({1}) \
-        UNION ALL SELECT tenant_id, id FROM number_state WHERE {purpose} AND id IN ({2})";
+        UNION ALL SELECT tenant_id, id FROM number_state WHERE {purpose} AND id IN ({2}) \
+        UNION ALL SELECT tenant_id, id FROM template_state WHERE {purpose} AND id IN ({3})";
     let binds = vec![
-        Bind::list(wabas.iter().map(|row| row.waba_id)),
+        Bind::list(named_wabas.iter().map(|(waba, _)| *waba)),
         Bind::list(numbers.iter().map(|row| row.id)),
+        Bind::list(templates.iter().map(|row| row.id)),
     ];
     let found = tx.raw(RawSql::both(sql, binds)).all::<Found>().await?;
     Ok(found.iter().any(|row| owners.get(&row.id).is_some_and(|owner| *owner != row.tenant_id)))

@@ -28,9 +28,9 @@ impl ActiveModelBehavior for ActiveModel {}
 store::tenanted!(Entity, waba);
 
 use kernel::id::WabaId;
-use store::{Error, ScopedTx};
+use store::{Error, Find};
 
-/// A WABA by its id.
-pub(crate) async fn by_id(tx: &ScopedTx, id: WabaId) -> Result<Option<Model>, Error> {
-    tx.find::<Entity>().filter(Column::WabaId.eq(id.uuid())).one().await
+/// That of `rows` which has this id.
+pub(crate) async fn one(rows: Find<Entity>, id: WabaId) -> Result<Option<Model>, Error> {
+    rows.filter(Column::WabaId.eq(id.uuid())).one().await
 }

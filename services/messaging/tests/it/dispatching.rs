@@ -128,6 +128,35 @@ async fn a_dead_token_stops_the_waba_until_it_is_connected_again() {
     world.until(&second.id, "delivered").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_token_stops_nothing_when_a_newer_credential_is_known() {
+    let world = World::on(Backend::Sqlite).await;
+    // The vault's token is of the first credential still, as one that is remembered can be.
+    world.waba_says(&world.number, WabaState::Live, 2).await;
+    until("the credential", async || {
+        world.count("SELECT max(generation) FROM waba_state").await == 2
+    })
+    .await;
+    world.fault(1, json!({"error": {"code": 190, "http_status": 401}})).await;
+    let message = world.text("+351912000111", "Hello").await;
+    world.until(&message.id, "delivered").await;
+    assert_eq!(world.count("SELECT generation FROM waba_stop").await, 1);
+    assert_eq!(world.ledger().await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_names_no_credential_is_asked_about_again() {
+    let world = World::on(Backend::Sqlite).await;
+    world.fault(1, json!({"async_error": {"code": 190, "details": "Expired"}})).await;
+    world.text("+351912000111", "Hello").await;
+    until("the stop", async || world.count("SELECT count(*) FROM waba_stop").await == 1).await;
+    let second = world.text("+351912000222", "Hello too").await;
+    world.advance(Duration::from_mins(30)).await;
+    assert_eq!(world.get(&second.id).await.dispatch, "queued");
+    world.advance(Duration::from_mins(30)).await;
+    world.until(&second.id, "delivered").await;
+}
+
 #[rstest]
 #[case(Backend::Sqlite)]
 #[case(Backend::Postgres)]

@@ -11,14 +11,15 @@ use tonic::{Code, Status};
 
 use crate::support::{Caller, Number, World, send};
 
-fn same(foreign: &Status, absent: &Status) {
+/// Holds a refusal of a foreign thing to be that of an absent one.
+pub(crate) fn same(foreign: &Status, absent: &Status) {
     assert_eq!(foreign.code(), Code::NotFound);
     assert_eq!(foreign.message(), absent.message());
     assert_eq!(foreign.details(), absent.details());
 }
 
 /// Every call that names something, once with these ids.
-async fn attacks(
+pub(crate) async fn attacks(
     caller: &mut Caller,
     number: &Number,
     message: &str,
@@ -59,7 +60,8 @@ async fn attacks(
     refusals
 }
 
-fn nothing(world: &World) -> (Number, String, String, String) {
+/// A number and ids that never were.
+pub(crate) fn nothing(world: &World) -> (Number, String, String, String) {
     let (ids, now) = (SystemIds::new(), world.clock.now());
     let number = Number { id: NumberId::mint(&ids, now), ..world.number.clone() };
     (

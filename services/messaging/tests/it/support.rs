@@ -7,12 +7,13 @@ mod stage;
 mod told;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use auth::Service;
 use bus::Bus;
-use graph::{Graph, GraphConfig, TokenError};
+use graph::{AccessToken, Graph, GraphConfig, TokenError};
 use kernel::clock::{Clock, SystemClock, WallClock};
 use kernel::id::{NumberId, TenantId, WabaId};
 use kernel::ids::{Ids, SystemIds};
@@ -35,13 +36,19 @@ pub(crate) use self::callers::Caller;
 use self::stage::Stage;
 pub(crate) use self::told::routed;
 
-/// The vault: one token for all.
-struct Vault(String);
+/// The vault: one token for all, of the first credential.
+struct Vault {
+    token: String,
+    panics: Arc<AtomicU32>,
+}
 
 #[async_trait]
 impl graph::TokenSource for Vault {
-    async fn token(&self, _: Uuid, _: Uuid) -> Result<MetaToken, TokenError> {
-        Ok(MetaToken::new(self.0.clone()))
+    async fn token(&self, _: Uuid, _: Uuid) -> Result<AccessToken, TokenError> {
+        let fewer = |left: u32| left.checked_sub(1);
+        let panics = self.panics.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer);
+        assert!(panics.is_err(), "as the test asked for");
+        Ok(AccessToken { secret: MetaToken::new(self.token.clone()), generation: 1 })
     }
 
     async fn invalidate(&self, _: Uuid, _: Uuid) {}
@@ -71,6 +78,8 @@ pub(crate) struct World {
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) clock: Arc<FollowedClock>,
     pub(crate) number: Number,
+    /// How many more questions the vault panics at.
+    pub(crate) vault_panics: Arc<AtomicU32>,
     database: TestDatabase,
     config: messaging::Config,
     graph: Graph,
@@ -120,6 +129,7 @@ impl World {
             bus,
             clock,
             number: number.clone(),
+            vault_panics: Arc::default(),
             database,
             config: wanted.config,
             graph,
@@ -157,7 +167,10 @@ impl World {
                 security: security.clone(),
                 stop: stop.clone(),
             },
-            Vault(self.stage.signed.token.clone()),
+            Vault {
+                token: self.stage.signed.token.clone(),
+                panics: Arc::clone(&self.vault_panics),
+            },
         );
         let address = serve(service, security, readiness, &stop, &mut self.running).await;
         self.channel = Channel::from_shared(format!("http://{address}")).unwrap().connect_lazy();
@@ -167,6 +180,21 @@ impl World {
     /// What the database's catalogue has against the rules.
     pub(crate) async fn catalogue_faults(&self) -> Vec<String> {
         store::schema::catalogue_faults(&self.database.migrate, "messaging").await.unwrap()
+    }
+
+    /// One number, read past all walls.
+    pub(crate) async fn count(&self, sql: &str) -> i64 {
+        self.database.count(sql).await
+    }
+
+    /// Changes the database past all walls.
+    pub(crate) async fn change(&self, sql: &str) {
+        self.database.change(sql).await;
+    }
+
+    /// An id as the database's SQL writes it.
+    pub(crate) fn literal(&self, id: Uuid) -> String {
+        self.database.literal(id)
     }
 
     /// Ends the service without a farewell, as kill -9 would, and starts it anew on the same data.

@@ -84,7 +84,7 @@ impl TenantService for Tenants {
         let scope = server::scope(&request)?;
         let request = request.into_inner();
         let id = server::parse_id("tenant_id", &request.tenant_id)?;
-        let row = self.0.set_tenant_state(&scope, id, "suspended", &request.reason).await?;
+        let row = self.0.suspend_tenant(&scope, id, &request.reason).await?;
         Ok(Response::new(SuspendTenantResponse { tenant: Some(events::tenant(&row)) }))
     }
 
@@ -94,7 +94,7 @@ impl TenantService for Tenants {
     ) -> Result<Response<ResumeTenantResponse>, Status> {
         let scope = server::scope(&request)?;
         let id = server::parse_id("tenant_id", &request.get_ref().tenant_id)?;
-        let row = self.0.set_tenant_state(&scope, id, "active", "").await?;
+        let row = self.0.resume_tenant(&scope, id).await?;
         Ok(Response::new(ResumeTenantResponse { tenant: Some(events::tenant(&row)) }))
     }
 

@@ -5,7 +5,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use auth::{Scope, Wabas};
+use auth::{Environment, Scope, Wabas};
 use bus::{Following, Heard, TailHub};
 use futures::{Stream, stream};
 use kernel::{
@@ -105,14 +105,16 @@ async fn past(
     }
 }
 
-/// Whether a saga is one of the caller's own, and within its WABAs where it is limited to some.
+/// Whether a saga is one of the caller's own, of its environment (AUTH-15), and within its WABAs where it is limited to
+/// some.
 pub(crate) fn is_own(onboarding: &Onboarding, scope: &Scope) -> bool {
     let tenant = scope.tenant().is_some_and(|tenant| onboarding.tenant_id == tenant.to_string());
     let waba = match scope.wabas() {
         None | Some(Wabas::All) => true,
         Some(some) => onboarding.waba_id.parse().is_ok_and(|waba| some.contains(waba)),
     };
-    tenant && waba
+    let environment = onboarding.environment.parse().unwrap_or(Environment::Any);
+    tenant && waba && scope.environment().admits(environment)
 }
 
 /// The least id of the moment a little before a change.

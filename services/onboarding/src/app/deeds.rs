@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use store::{Error as StoreError, SystemTx};
 use uuid::Uuid;
 
-use crate::{error::Error, events::Deed, rows::command};
+use crate::{domain::suspension::Suspender, error::Error, events::Deed, rows::command};
 
 /// Who is at the desk.
 #[derive(Debug, Clone)]
@@ -36,6 +36,11 @@ impl Desk {
     /// Whether a row of this partner is within the desk's reach.
     pub(crate) fn may_touch(&self, partner_of_row: Option<Uuid>) -> bool {
         self.partner.is_none() || self.partner == partner_of_row
+    }
+
+    /// As whom it suspends and resumes.
+    pub(crate) const fn suspender(&self) -> Suspender {
+        if self.partner.is_some() { Suspender::Partner } else { Suspender::Operator }
     }
 
     /// What this desk did to something of a tenant's.

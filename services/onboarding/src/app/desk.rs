@@ -10,6 +10,7 @@ use super::{
     deeds::{Desk, Keyed},
 };
 use crate::{
+    domain::suspension::{self, NotYours, Suspender},
     error::Error,
     events,
     rows::{partner, tenant},
@@ -86,6 +87,7 @@ impl App {
                     name: name.clone(),
                     region: region.clone(),
                     state: "active".to_owned(),
+                    suspended_by: String::new(),
                     require_opt_in: String::new(),
                     messages_per_day: None,
                     created_us: tx.now().as_micros(),
@@ -101,40 +103,59 @@ impl App {
             .await
     }
 
-    /// Suspends or resumes a tenant. Idempotent.
-    pub(crate) async fn set_tenant_state(
+    /// Suspends a tenant. Idempotent; the operator takes over what a partner suspended.
+    pub(crate) async fn suspend_tenant(
         &self,
         scope: &Scope,
         id: TenantId,
-        state: &'static str,
         reason: &str,
     ) -> Result<tenant::Model, Error> {
+        let reason = text("reason", reason, LONGEST_REASON)?;
+        self.set_suspender(scope, id, ("tenant.suspended", &reason), |before, by| {
+            Ok(Some(suspension::suspended(before, by)))
+        })
+        .await
+    }
+
+    /// Resumes a tenant, where no higher desk has it suspended. Idempotent.
+    pub(crate) async fn resume_tenant(
+        &self,
+        scope: &Scope,
+        id: TenantId,
+    ) -> Result<tenant::Model, Error> {
+        self.set_suspender(scope, id, ("tenant.resumed", ""), |before, by| {
+            let resumed = suspension::may_resume(before, by).map(|()| None);
+            resumed.map_err(|NotYours| Error::SuspendedByOperator)
+        })
+        .await
+    }
+
+    async fn set_suspender(
+        &self,
+        scope: &Scope,
+        id: TenantId,
+        (action, reason): (&str, &str),
+        next: impl Fn(Option<Suspender>, Suspender) -> Result<Option<Suspender>, Error> + Send + Sync,
+    ) -> Result<tenant::Model, Error> {
         let desk = Desk::of(scope)?;
-        let reason = if state == "suspended" {
-            text("reason", reason, LONGEST_REASON)?
-        } else {
-            String::new()
-        };
         let at_us = self.wall.now().as_micros();
-        let (desk, reason) = (&desk, &reason);
+        let (desk, next) = (&desk, &next);
         self.store
             .system(purpose::onboarding::DESK, Shard::ONLY, |tx: SystemTx| async move {
-                let mut row = own_tenant(&tx, desk, id.uuid()).await?;
-                if row.state == state {
-                    return Ok(row);
+                let before = own_tenant(&tx, desk, id.uuid()).await?;
+                let suspender = next(before.suspender()?, desk.suspender())?;
+                if suspender == before.suspender()? {
+                    return Ok(before);
                 }
-                state.clone_into(&mut row.state);
-                row.version += 1;
+                let mut row = before.clone().with_suspender(suspender);
+                // Others hear whether it may act, not by whose word.
+                if row.state != before.state {
+                    row.version += 1;
+                    tx.publish(events::tenant_changed(tx.ids(), tx.now(), &row)).await?;
+                }
                 tenant::update(&tx, &row).await?;
-                tx.publish(events::tenant_changed(tx.ids(), tx.now(), &row)).await?;
-                let action =
-                    if state == "suspended" { "tenant.suspended" } else { "tenant.resumed" };
-                let deed = desk.deed(
-                    action,
-                    id.to_string(),
-                    (Some(row.tenant_id), row.partner_id),
-                    reason,
-                );
+                let whose = (Some(row.tenant_id), row.partner_id);
+                let deed = desk.deed(action, id.to_string(), whose, reason);
                 tx.publish(events::audit(tx.ids(), tx.now(), at_us, &deed)).await?;
                 Ok(row)
             })

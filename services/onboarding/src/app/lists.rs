@@ -145,8 +145,12 @@ impl App {
         scope: &Scope,
         after: Uuid,
     ) -> Result<Vec<Saga>, Error> {
+        let environment = scope.environment();
         self.store
-            .read(scope, |tx: ScopedTx| async move { Ok(saga::changed_after(&tx, after).await?) })
+            .read(scope, |tx: ScopedTx| async move {
+                let own = onboarding::of_environment(tx.find(), environment);
+                Ok(saga::all_of(&tx, onboarding::changed(own, after)).await?)
+            })
             .await
     }
 
@@ -156,9 +160,13 @@ impl App {
         scope: &Scope,
         id: OnboardingId,
     ) -> Result<Saga, Error> {
+        let environment = scope.environment();
         let found = self
             .store
-            .read(scope, |tx: ScopedTx| async move { saga::get(&tx, id.uuid()).await })
+            .read(scope, |tx: ScopedTx| async move {
+                let own = onboarding::of_environment(tx.find(), environment);
+                saga::one_of(&tx, own, id.uuid()).await
+            })
             .await?;
         found.ok_or(Error::OnboardingNotFound)
     }
@@ -169,18 +177,13 @@ impl App {
         scope: &Scope,
         asked: Asked,
     ) -> Result<Page<Saga>, Error> {
-        let wanted = &asked;
+        let (wanted, environment) = (&asked, scope.environment());
         let sagas = self
             .store
             .read(scope, |tx: ScopedTx| async move {
-                let rows = tx
-                    .find::<onboarding::Entity>()
-                    .page(onboarding::Column::Id, wanted)
-                    .all()
-                    .await?;
-                let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
-                let steps = saga::steps_of(&tx, &ids).await?;
-                Ok::<_, Error>(saga::join(rows, steps))
+                let own = onboarding::of_environment(tx.find(), environment);
+                let page = own.page(onboarding::Column::Id, wanted);
+                Ok::<_, Error>(saga::all_of(&tx, page).await?)
             })
             .await?;
         Ok(self.cut(&asked, sagas, |saga| saga.row.id))

@@ -192,6 +192,7 @@ mod tests {
             partner_id: None,
             invitation_id: Uuid::nil(),
             app_id: String::new(),
+            environment: String::new(),
             state: State::Running.as_str().to_owned(),
             step: step.as_str().to_owned(),
             waba_hint: String::new(),

@@ -139,11 +139,13 @@ impl App {
                 Ok((tx.acting::<invitation::Entity>(&row), row))
             })
             .await?;
+        let app = self.apps.get(&invited.app_id);
+        let environment = app.map(|app| app.environment.as_str()).unwrap_or_default();
         let saga = self
             .store
             .write(&acting, |tx: ScopedTx| {
                 let (invited, answer) = (&invited, &answer);
-                let new = new_saga(&tx, invited, &answer.waba_hint, &answer.number_hint);
+                let new = new_saga(&tx, invited, environment, answer);
                 async move {
                     saga::replace_tries(&tx, invited.id).await?;
                     saga::insert(&tx, new).await
@@ -244,8 +246,8 @@ fn refused(fault: Fault) -> Trouble {
 fn new_saga(
     tx: &ScopedTx,
     invited: &invitation::Model,
-    waba_hint: &str,
-    number_hint: &str,
+    environment: &str,
+    answer: &Answer,
 ) -> Saga {
     let now_us = tx.now().as_micros();
     let row = onboarding::Model {
@@ -254,10 +256,11 @@ fn new_saga(
         partner_id: invited.partner_id,
         invitation_id: invited.id,
         app_id: invited.app_id.clone(),
+        environment: environment.to_owned(),
         state: State::Running.as_str().to_owned(),
         step: Step::TokenExchanged.as_str().to_owned(),
-        waba_hint: waba_hint.to_owned(),
-        number_hint: number_hint.to_owned(),
+        waba_hint: answer.waba_hint.clone(),
+        number_hint: answer.number_hint.clone(),
         waba_meta_id: String::new(),
         waba_id: None,
         numbers: String::new(),

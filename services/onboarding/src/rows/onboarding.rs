@@ -1,5 +1,6 @@
 //! Sagas. A desk table: state and Meta's ids, no content, no secrets.
 
+use auth::Environment;
 use sea_orm::Order;
 use sea_orm::{ExprTrait as _, entity::prelude::*};
 use store::{DeskTable, DeskTx, Error, Find, SystemTx, tenanted};
@@ -17,6 +18,8 @@ pub(crate) struct Model {
     pub(crate) partner_id: Option<Uuid>,
     pub(crate) invitation_id: Uuid,
     pub(crate) app_id: String,
+    /// Of its Meta app, `live` or `sandbox`; empty where that is configured no more.
+    pub(crate) environment: String,
     pub(crate) state: String,
     pub(crate) step: String,
     pub(crate) waba_hint: String,
@@ -75,6 +78,16 @@ pub(crate) fn of_tenant(rows: Find<Entity>, tenant: Option<Uuid>) -> Find<Entity
     match tenant {
         Some(tenant) => rows.filter(Column::TenantId.eq(tenant)),
         None => rows,
+    }
+}
+
+/// Those of the environment that the caller works in (AUTH-15).
+pub(crate) fn of_environment(rows: Find<Entity>, environment: Environment) -> Find<Entity> {
+    match environment {
+        Environment::Any => rows,
+        Environment::Live | Environment::Sandbox => {
+            rows.filter(Column::Environment.eq(environment.as_str()))
+        }
     }
 }
 

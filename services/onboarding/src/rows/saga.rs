@@ -193,9 +193,12 @@ pub(crate) fn join(rows: Vec<onboarding::Model>, steps: Vec<step::Model>) -> Vec
         .collect()
 }
 
-/// The next of the caller's own sagas that changed after a change id, oldest change first.
-pub(crate) async fn changed_after(tx: &ScopedTx, after: Uuid) -> Result<Vec<Saga>, Error> {
-    let rows = onboarding::changed(tx.find::<onboarding::Entity>(), after).all().await?;
+/// These sagas with their steps.
+pub(crate) async fn all_of(
+    tx: &ScopedTx,
+    rows: Find<onboarding::Entity>,
+) -> Result<Vec<Saga>, Error> {
+    let rows = rows.all().await?;
     let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
     let steps = steps_of(tx, &ids).await?;
     Ok(join(rows, steps))
@@ -377,9 +380,16 @@ pub(crate) async fn replace_tries(tx: &ScopedTx, invitation: Uuid) -> Result<(),
 
 /// A saga as it stands.
 pub(crate) async fn get(tx: &ScopedTx, id: Uuid) -> Result<Option<Saga>, Error> {
-    let Some(row) =
-        tx.find::<onboarding::Entity>().filter(onboarding::Column::Id.eq(id)).one().await?
-    else {
+    one_of(tx, tx.find(), id).await
+}
+
+/// The same, where it is among these.
+pub(crate) async fn one_of(
+    tx: &ScopedTx,
+    rows: Find<onboarding::Entity>,
+    id: Uuid,
+) -> Result<Option<Saga>, Error> {
+    let Some(row) = rows.filter(onboarding::Column::Id.eq(id)).one().await? else {
         return Ok(None);
     };
     Ok(Some(Saga { row, steps: in_order(steps_of(tx, &[id]).await?) }))

@@ -4,6 +4,8 @@ use sea_orm::Order;
 use sea_orm::entity::prelude::*;
 use store::{DeskTable, DeskTx, Error, ScopedTx, SystemTx, tenanted};
 
+use crate::domain::suspension::Suspender;
+
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "tenant")]
@@ -14,6 +16,8 @@ pub(crate) struct Model {
     pub(crate) name: String,
     pub(crate) region: String,
     pub(crate) state: String,
+    /// The desk that has it suspended; empty while none has.
+    pub(crate) suspended_by: String,
     /// Words of categories, with spaces between them.
     pub(crate) require_opt_in: String,
     pub(crate) messages_per_day: Option<i64>,
@@ -41,6 +45,21 @@ impl Model {
     /// Whether it may act.
     pub(crate) fn is_active(&self) -> bool {
         self.state == "active"
+    }
+
+    /// Who has it suspended.
+    pub(crate) fn suspender(&self) -> Result<Option<Suspender>, Error> {
+        match self.suspended_by.as_str() {
+            "" => Ok(None),
+            word => Suspender::parse(word).map(Some).ok_or_else(|| Error::bad_row("tenant", word)),
+        }
+    }
+
+    /// The same, suspended by this desk or by none.
+    pub(crate) fn with_suspender(self, suspender: Option<Suspender>) -> Self {
+        let state = if suspender.is_some() { "suspended" } else { "active" };
+        let by = suspender.map(Suspender::as_str).unwrap_or_default();
+        Self { state: state.to_owned(), suspended_by: by.to_owned(), ..self }
     }
 }
 
@@ -84,6 +103,7 @@ pub(crate) async fn insert(tx: &SystemTx, row: Model) -> Result<(), Error> {
 pub(crate) async fn update(tx: &SystemTx, row: &Model) -> Result<(), Error> {
     tx.update::<Entity>()
         .set(Column::State, row.state.clone())
+        .set(Column::SuspendedBy, row.suspended_by.clone())
         .set(Column::MessagesPerDay, row.messages_per_day)
         .set(Column::Version, row.version)
         .filter(Column::TenantId.eq(row.tenant_id))

@@ -11,6 +11,8 @@ mod desk;
 #[cfg(test)]
 mod drive;
 #[cfg(test)]
+mod environments;
+#[cfg(test)]
 mod heard;
 #[cfg(test)]
 mod importer;
@@ -30,6 +32,8 @@ mod stage;
 mod state;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod suspension;
 #[cfg(test)]
 mod tokens;
 #[cfg(test)]

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::Dispatcher;
 use super::number::{Deferred, Held, Waiting};
-use super::post::{Finished, Send};
+use super::post::{Finished, Left, Send};
 use super::takeover::{lease_name, take_over};
 use crate::domain::dispatch::FairShare;
 use crate::domain::message::Class;
@@ -25,7 +25,8 @@ use crate::rows::{message, sender};
 
 /// How long the loop rests after the database failed it.
 const REST: Duration = Duration::from_secs(1);
-/// How long a number is left to whoever holds it before its lease is asked for again.
+/// How long a number that others hold, or that was given up, is left alone before its lease is asked for
+/// again.
 const OTHERS: Duration = Duration::from_secs(2);
 
 /// Dispatches until `stop`; then gives back what is claimed and lets what is on the wire end.
@@ -57,7 +58,7 @@ struct Engine {
     /// Numbers of each tenant, in turn.
     of: BTreeMap<TenantId, VecDeque<NumberId>>,
     fair: FairShare<TenantId>,
-    /// Numbers that somebody else holds, and until when we do not ask.
+    /// Numbers that are left to others, and until when we do not ask.
     others: BTreeMap<Uuid, Duration>,
     sends: JoinSet<Finished>,
     deferred: Vec<Deferred>,
@@ -99,11 +100,11 @@ impl Engine {
     }
 
     async fn round(&mut self) -> Result<(), Error> {
+        self.give_up().await;
         if self.now() >= self.next_look {
             self.look().await?;
             self.next_look = self.now() + Duration::from_millis(self.by.config.poll_ms);
         }
-        self.drop_lost();
         self.claim().await?;
         self.launch();
         self.give_back_deferred().await
@@ -134,13 +135,23 @@ impl Engine {
     fn ended(&mut self, ended: Result<Finished, tokio::task::JoinError>) {
         match ended {
             Ok(finished) => {
-                if let Some(held) = self.numbers.get_mut(&finished.number) {
+                let of_this_lease = |held: &&mut Held| held.lease.token() == finished.fence;
+                let held = self.numbers.get_mut(&finished.number).filter(of_this_lease);
+                let panicked = matches!(finished.left, Left::Panicked);
+                if let Some(held) = held {
                     held.under_way = held.under_way.saturating_sub(1);
+                    if panicked {
+                        held.leave();
+                    }
                 }
-                self.deferred.extend(finished.deferred);
+                if panicked {
+                    tracing::error!(number.id = %finished.number, "a send panicked");
+                }
+                if let Left::Deferred(deferred) = finished.left {
+                    self.deferred.push(deferred);
+                }
             }
-            // Its message stays as it is, and is settled like one whose dispatcher died.
-            Err(error) => tracing::error!(%error, "a send panicked"),
+            Err(error) => tracing::error!(%error, "a send was cut"),
         }
     }
 
@@ -178,25 +189,34 @@ impl Engine {
         }
         self.let_go(&due).await?;
         let names: Vec<String> = wanted.keys().cloned().collect();
+        let mut not_taken = Vec::new();
         for lease in self.leases.acquire_some(&names).await? {
-            if let Some(sender) = wanted.remove(lease.name()) {
-                self.take(sender, lease).await?;
+            // Those before it may have taken long.
+            let Some(sender) = wanted.get(lease.name()).filter(|_| lease.is_live()) else {
+                continue;
+            };
+            match self.take(sender.clone(), lease.clone()).await {
+                Ok(()) => drop(wanted.remove(lease.name())),
+                // One that cannot be taken over keeps no other from its turn.
+                Err(error) => {
+                    tracing::warn!(
+                        number.id = %sender.number,
+                        error = &error as &dyn std::error::Error,
+                        "a number could not be taken over"
+                    );
+                    not_taken.push(lease);
+                }
             }
         }
         for sender in wanted.into_values() {
             self.others.insert(sender.number.uuid(), now + OTHERS);
         }
+        self.release(&not_taken).await;
         Ok(())
     }
 
     async fn take(&mut self, sender: Sender, lease: Lease) -> Result<(), Error> {
-        let pace = match take_over(&self.by, &sender, &lease, self.started).await {
-            Ok(pace) => pace,
-            Err(error) => {
-                self.leases.release(&lease).await?;
-                return Err(error);
-            }
-        };
+        let pace = take_over(&self.by, &sender, &lease, self.started).await?;
         let (number, tenant) = (sender.number, sender.tenant);
         let held = Held {
             sender,
@@ -205,6 +225,7 @@ impl Engine {
             pace,
             under_way: 0,
             more: true,
+            leaving: false,
         };
         self.numbers.insert(number, held);
         self.of.entry(tenant).or_default().push_back(number);
@@ -245,17 +266,35 @@ impl Engine {
         Ok(())
     }
 
-    /// A lease that ended while we were not looking: somebody else may hold the number.
-    fn drop_lost(&mut self) {
-        let lost: Vec<NumberId> = self
-            .numbers
-            .iter()
-            .filter(|(_, held)| !held.lease.is_live())
-            .map(|(number, _)| *number)
-            .collect();
-        for number in lost {
-            tracing::warn!(number.id = %number, "the lease of a number was lost");
-            drop(self.forget(number));
+    /// Gives up numbers whose lease ended while we were not looking, so that somebody else may hold them,
+    /// and those that left.
+    async fn give_up(&mut self) {
+        let over = self.numbers.iter().filter(|(_, held)| held.is_over());
+        let over: Vec<NumberId> = over.map(|(number, _)| *number).collect();
+        let mut leases = Vec::new();
+        for number in over {
+            let Some(held) = self.forget(number) else { continue };
+            tracing::warn!(
+                number.id = %number,
+                lost = !held.lease.is_live(),
+                "a number was given up"
+            );
+            self.others.insert(number.uuid(), self.now() + OTHERS);
+            leases.push(held.lease);
+        }
+        self.release(&leases).await;
+    }
+
+    /// Gives leases back where that is possible; else they end by themselves.
+    async fn release(&self, leases: &[Lease]) {
+        if leases.is_empty() {
+            return;
+        }
+        if let Err(error) = self.leases.release_some(leases).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "leases could not be given back; they end by themselves"
+            );
         }
     }
 
@@ -274,7 +313,7 @@ impl Engine {
     async fn claim(&mut self) -> Result<(), Error> {
         let (business, now, ahead) = (self.by.clock.now(), self.now(), self.by.config.claim_ahead);
         for (number, held) in &mut self.numbers {
-            if !held.more {
+            if !held.more || held.leaving {
                 continue;
             }
             let room = |class: Class| {
@@ -286,19 +325,27 @@ impl Engine {
             if rooms.iter().all(|room| *room <= ahead / 2) {
                 continue;
             }
-            let (id, fence) = (number.uuid(), held.lease.token());
+            let (id, lease) = (number.uuid(), &held.lease);
             let claimed = self
                 .by
                 .store
                 .system(DISPATCH, Shard::ONLY, |tx| async move {
-                    let rows = message::claim(&tx, id, fence, business, rooms).await?;
+                    let rows = message::claim(&tx, id, lease, business, rooms).await?;
                     let acting = |row: message::Model| {
                         let acting = tx.acting::<message::Entity>(&row);
                         (row, acting)
                     };
                     Ok::<_, Error>(rows.into_iter().map(acting).collect::<Vec<_>>())
                 })
-                .await?;
+                .await;
+            let claimed = match claimed {
+                Ok(claimed) => claimed,
+                // It may have been committed, with nobody who knows what it took.
+                Err(error) => {
+                    held.leave();
+                    return Err(error);
+                }
+            };
             let taken =
                 |class: Class| claimed.iter().filter(|(row, _)| row.rank == class.rank()).count();
             held.more = Class::ALL.into_iter().zip(rooms).any(|(class, room)| {
@@ -342,7 +389,6 @@ impl Engine {
                 number,
                 lease: held.lease.clone(),
                 pace: held.pace.clone(),
-                generation: held.sender.generation,
                 started: self.started,
                 patience: Duration::from_millis(self.by.config.lease_ttl_ms),
             };

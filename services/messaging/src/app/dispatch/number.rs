@@ -62,12 +62,26 @@ pub(super) struct Held {
     pub(super) under_way: usize,
     /// Whether there may be more in the table than is claimed.
     pub(super) more: bool,
+    /// Whether it is given up once its sends have ended: some of its messages may be claimed and in
+    /// nobody's hand, and only the holder of the next token gives those back.
+    pub(super) leaving: bool,
 }
 
 impl Held {
     /// Whether nothing of it is in hand.
     pub(super) fn is_idle(&self) -> bool {
         self.lineup.is_empty() && self.under_way == 0
+    }
+
+    /// Nothing more of it is sent under this lease.
+    pub(super) fn leave(&mut self) {
+        self.leaving = true;
+        self.lineup.drain();
+    }
+
+    /// Whether this process is done with it: its lease ended while nobody looked, or it left.
+    pub(super) fn is_over(&self) -> bool {
+        !self.lease.is_live() || (self.leaving && self.under_way == 0)
     }
 }
 

@@ -1,11 +1,12 @@
 //! One message on its way: mark, POST, settle. Nothing here posts twice: another try is another claim.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use auth::Acting;
-use graph::{NotSentReason, SendOutcome, TokenError, UnknownReason};
+use futures::FutureExt as _;
+use graph::{AccessToken, NotSentReason, SendOutcome, TokenError, UnknownReason};
 use kernel::id::{MessageId, NumberId};
-use kernel::secret::MetaToken;
 use meta::ids::MetaNumberId;
 use store::lease::Lease;
 use tokio::time::Instant;
@@ -32,33 +33,46 @@ pub(super) struct Send {
     pub(super) number: NumberId,
     pub(super) lease: Lease,
     pub(super) pace: Pace,
-    /// Generation of the credential, as it is known.
-    pub(super) generation: i64,
     /// When this process began, for its monotonic time.
     pub(super) started: Instant,
     /// How long an outcome is tried to be stored.
     pub(super) patience: Duration,
 }
 
-/// What is left to do after a send.
+/// A send that ended.
 #[derive(Debug)]
 pub(super) struct Finished {
     /// Of which number.
     pub(super) number: NumberId,
-    /// A message that goes back to the queue.
-    pub(super) deferred: Option<Deferred>,
+    /// Under which fencing token of the number's.
+    pub(super) fence: i64,
+    /// What is left to do.
+    pub(super) left: Left,
+}
+
+/// What is left to do after a send.
+#[derive(Debug)]
+pub(super) enum Left {
+    /// The message is settled, or somebody else's.
+    Nothing,
+    /// The message goes back to the queue.
+    Deferred(Deferred),
+    /// It panicked: how far the message came is known to its row alone.
+    Panicked,
 }
 
 impl Send {
     /// Does it.
     pub(super) async fn run(self, by: Dispatcher) -> Finished {
-        let number = self.number;
-        let deferred = self.go(&by).await.map(|wait| Deferred {
-            message: self.waiting.message.uuid(),
-            fence: self.lease.token(),
-            wait,
-        });
-        Finished { number, deferred }
+        let (number, fence) = (self.number, self.lease.token());
+        let left = match AssertUnwindSafe(self.go(&by)).catch_unwind().await {
+            Ok(None) => Left::Nothing,
+            Ok(Some(wait)) => {
+                Left::Deferred(Deferred { message: self.waiting.message.uuid(), fence, wait })
+            }
+            Err(_) => Left::Panicked,
+        };
+        Finished { number, fence, left }
     }
 
     /// `Some` when the message is still only claimed, and must wait so long.
@@ -93,7 +107,7 @@ impl Send {
         None
     }
 
-    async fn token(&self, by: &Dispatcher) -> Result<MetaToken, Duration> {
+    async fn token(&self, by: &Dispatcher) -> Result<AccessToken, Duration> {
         let acting = &self.waiting.acting;
         let waba = acting.waba().map(|waba| waba.uuid()).unwrap_or_default();
         by.tokens.token(acting.tenant().uuid(), waba).await.map_err(|error| {
@@ -110,7 +124,7 @@ impl Send {
         by: &Dispatcher,
         ready: &Ready,
         attempt: u32,
-        token: &MetaToken,
+        token: &AccessToken,
     ) {
         let answered = self.post(by, ready, token).await;
         failpoint!("send.after_post");
@@ -121,13 +135,13 @@ impl Send {
             answered,
             at: by.clock.now(),
             parked,
-            generation: self.generation,
+            generation: token.generation,
         };
         store(by, &self.waiting.acting, settle, self.patience).await;
         failpoint!("send.after_settle");
     }
 
-    async fn post(&self, by: &Dispatcher, ready: &Ready, token: &MetaToken) -> Answered {
+    async fn post(&self, by: &Dispatcher, ready: &Ready, token: &AccessToken) -> Answered {
         // The mark judged the lease's row; this judges our own clock, after a pause of the process.
         if !self.lease.is_live() {
             return Answered::NotSent("the lease of the number was over");
@@ -139,7 +153,7 @@ impl Send {
         let Ok(number) = MetaNumberId::new(ready.number_meta_id.as_str()) else {
             return Answered::NotSent("the number has no id of Meta's");
         };
-        match app.send_message(token, &number, &ready.payload).await {
+        match app.send_message(&token.secret, &number, &ready.payload).await {
             SendOutcome::Accepted { wamid, message_status, .. } => Answered::Accepted {
                 wamid: wamid.as_str().to_owned(),
                 detail: message_status.filter(|word| word != "accepted").unwrap_or_default(),

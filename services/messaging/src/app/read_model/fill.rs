@@ -11,8 +11,7 @@ use proto::onboarding::v1 as onboarding;
 use proto::onboarding::v1::snapshot_service_client::SnapshotServiceClient as OnboardingClient;
 use server::Peers;
 use store::purpose::messaging::READ_MODEL;
-use store::readmodel::{Progress, advance, progress};
-use store::{Shard, Store};
+use store::{Shard, Store, readmodel};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use uuid::Uuid;
@@ -77,7 +76,7 @@ async fn fill_one(
     peers: &Peers,
     model: &'static str,
 ) -> Result<(), Stuck> {
-    let known = progress(store, model).await?;
+    let known = readmodel::progress(store, model).await?;
     if known.as_ref().is_some_and(|known| known.complete) {
         return Ok(());
     }
@@ -91,25 +90,16 @@ async fn fill_one(
         };
         bus.subscribe(group).await?.close().await;
     }
-    let mut after = known.and_then(|known| known.after);
-    loop {
+    let take = |after| async move {
         let (news, last) = page(peers, store, model, after).await?;
         let news = &news;
-        store
-            .system(
-                READ_MODEL,
-                Shard::ONLY,
-                |tx| async move { Ok::<_, Error>(news.write(&tx).await?) },
-            )
-            .await?;
-        let complete = last.is_none();
-        after = last.or(after);
-        advance(store, model, &Progress { after, complete, differences: 0 }).await?;
-        if complete {
-            tracing::info!(model, "a read model is filled");
-            return Ok(());
-        }
-    }
+        let unit = |tx| async move { Ok::<_, Error>(news.write(&tx).await?) };
+        store.system(READ_MODEL, Shard::ONLY, unit).await?;
+        Ok::<_, Stuck>(last)
+    };
+    readmodel::fill(store, model, take).await?;
+    tracing::info!(model, "a read model is filled");
+    Ok(())
 }
 
 /// One page and its last id; none once there is no more.

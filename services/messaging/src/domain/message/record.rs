@@ -229,6 +229,15 @@ impl Outbound {
         self.status != before
     }
 
+    /// Goes into the queue when its hour has come. `false` where it waits for none, or not yet.
+    pub(crate) fn release(&mut self, now: Timestamp) -> bool {
+        let released = self.dispatch == Dispatch::Scheduled && self.due <= now;
+        if released {
+            self.dispatch = Dispatch::Queued;
+        }
+        released
+    }
+
     /// Goes back to the queue until `due`. `false` where it may not.
     pub(crate) fn requeue(&mut self, due: Timestamp, counted: bool) -> bool {
         if !self.dispatch.may_become(Dispatch::Queued) {

@@ -3,6 +3,7 @@
 
 use kernel::time::Timestamp;
 use sea_orm::{ColumnTrait as _, FromQueryResult};
+use store::lease::Lease;
 use store::{Bind, Error, RawSql, SystemTx};
 use uuid::Uuid;
 
@@ -58,36 +59,49 @@ macro_rules! line {
     };
 }
 
-/// Takes up to `rooms` rows of each class of a number that this process holds the lease of. Index:
-/// `(number_id, rank, due_us, id)` of what is queued.
+/// The claim, with the lock on the lease's row where writers are not alone.
+macro_rules! claim {
+    ($lock:literal) => {
+        concat!(
+            "UPDATE message SET dispatch = 'claimed', fence = {3}, version = version + 1 \
+             WHERE {purpose} AND dispatch = 'queued' \
+             AND EXISTS (SELECT 1 FROM lease WHERE name = {11} AND token = {3} ",
+            $lock,
+            ") AND id IN (",
+            line!("0", "4"),
+            " UNION ALL ",
+            line!("1", "5"),
+            " UNION ALL ",
+            line!("2", "6"),
+            " UNION ALL ",
+            line!("3", "7"),
+            " UNION ALL ",
+            line!("4", "8"),
+            " UNION ALL ",
+            line!("5", "9"),
+            " UNION ALL ",
+            line!("6", "10"),
+            ") RETURNING *"
+        )
+    };
+}
+
+/// Takes up to `rooms` rows of each class of a number under its lease; none where the lease has another
+/// token by now. The next token is not given out while this is under way (DEL-2), so what its holder
+/// gives back at the take-over is all that was ever claimed before it. Index: `(number_id, rank, due_us,
+/// id)` of what is queued.
 pub(crate) async fn claim(
     tx: &SystemTx,
     number: Uuid,
-    fence: i64,
+    lease: &Lease,
     now: Timestamp,
     rooms: [u32; Class::ALL.len()],
 ) -> Result<Vec<Model>, Error> {
-    let text = concat!(
-        "UPDATE message SET dispatch = 'claimed', fence = {3}, version = version + 1 \
-         WHERE {purpose} AND dispatch = 'queued' AND id IN (",
-        line!("0", "4"),
-        " UNION ALL ",
-        line!("1", "5"),
-        " UNION ALL ",
-        line!("2", "6"),
-        " UNION ALL ",
-        line!("3", "7"),
-        " UNION ALL ",
-        line!("4", "8"),
-        " UNION ALL ",
-        line!("5", "9"),
-        " UNION ALL ",
-        line!("6", "10"),
-        ") RETURNING *"
-    );
-    let mut binds: Vec<Bind> = vec![number.into(), now.as_micros().into(), fence.into()];
+    let mut binds: Vec<Bind> = vec![number.into(), now.as_micros().into(), lease.token().into()];
     binds.extend(rooms.map(|room| Bind::from(i64::from(room))));
-    let mut rows = tx.raw(RawSql::both(text, binds)).all::<Model>().await?;
+    binds.push(lease.name().into());
+    let sql = RawSql { postgres: claim!("FOR SHARE"), sqlite: claim!(""), binds };
+    let mut rows = tx.raw(sql).all::<Model>().await?;
     rows.sort_unstable_by_key(|row| (row.rank, row.due_us, row.id));
     Ok(rows)
 }
@@ -106,7 +120,7 @@ pub(crate) async fn give_back(
     tx.raw(RawSql::both(text, binds)).exec().await
 }
 
-/// A scheduled message whose hour came.
+/// A message that something is to be done about, and whose unit does it.
 #[derive(Debug, Clone, FromQueryResult)]
 pub(crate) struct Released {
     /// Whose.
@@ -117,17 +131,15 @@ pub(crate) struct Released {
     pub(crate) waba_id: Uuid,
 }
 
-/// Queues scheduled messages whose hour came. Index: `(due_us)` of what is scheduled.
-pub(crate) async fn release_scheduled(
+/// Scheduled messages whose hour came. Index: `(due_us)` of what is scheduled.
+pub(crate) async fn scheduled_until(
     tx: &SystemTx,
     now: Timestamp,
-    rows: i64,
+    rows: u64,
 ) -> Result<Vec<Released>, Error> {
-    let text = "UPDATE message SET dispatch = 'queued', version = version + 1 \
-        WHERE {purpose} AND dispatch = 'scheduled' AND id IN ( \
-            SELECT id FROM message WHERE dispatch = 'scheduled' AND due_us <= {1} \
-            ORDER BY due_us LIMIT {2} {skip_locked}) \
-        RETURNING tenant_id, id, waba_id";
+    let text = "SELECT tenant_id, id, waba_id FROM message WHERE {purpose} \
+        AND dispatch = 'scheduled' AND due_us <= {1} ORDER BY due_us LIMIT {2}";
+    let rows = i64::try_from(rows).unwrap_or(i64::MAX);
     let binds = vec![now.as_micros().into(), rows.into()];
     tx.raw(RawSql::both(text, binds)).all::<Released>().await
 }

@@ -72,6 +72,12 @@ impl World {
         self.caller_with(&self.issuer.person(&reach, &ALL))
     }
 
+    /// A key that sees all of a tenant's WABAs of an environment.
+    pub(crate) fn wide_key(&self, tenant: TenantId, environment: Environment) -> Caller {
+        let reach = Reach::Tenant { tenant, wabas: Wabas::All };
+        self.caller_with(&self.issuer.key(&reach, environment, &ALL))
+    }
+
     /// A key that sees one WABA.
     pub(crate) fn key(&self, tenant: TenantId, waba: WabaId, environment: Environment) -> Caller {
         let reach = Reach::Tenant { tenant, wabas: Wabas::one(waba) };
