@@ -3,16 +3,19 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use garde::Validate;
 use net::http::HttpLimits;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 /// Settings of the gateway.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
 pub struct Config {
     /// Where browsers and clients reach us, without a path: links are made from it, and its origin is the one
     /// that cookies are read for.
+    #[garde(url)]
     pub public_url: String,
     /// Other origins whose scripts may call GraphQL with a token, exactly as browsers write them (AUTH-21).
     /// Cookies are read for none of them.
@@ -20,16 +23,21 @@ pub struct Config {
     /// Proxies before us that we trust to tell the client's address (AUTH-16); absent: rules by network are off.
     pub trusted_hops: Option<usize>,
     /// Connections of one peer, by address (IPv6: /64). Not counted where `trusted_hops` says that peers are proxies.
+    #[garde(range(min = 1))]
     pub connections_per_peer: usize,
     /// Where the page of each error reason is, when it is not our own `/errors`; the reason is added as a fragment.
     pub docs_url: Option<String>,
     /// Limits of GraphQL.
+    #[garde(dive)]
     pub graphql: GraphqlLimits,
     /// Limits of sockets.
+    #[garde(dive)]
     pub socket: SocketLimits,
     /// Limits of each tenant, partner and operator.
+    #[garde(dive)]
     pub tenant: TenantLimits,
     /// How long an exchanged API key is kept, at most 60 (AUTH-15).
+    #[garde(range(max = 60))]
     pub key_cache_seconds: u64,
 }
 
@@ -50,26 +58,36 @@ impl Default for Config {
 }
 
 /// What one GraphQL request may cost (IN-4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
 pub struct GraphqlLimits {
     /// Bytes of a request's body.
+    #[garde(range(min = 1))]
     pub body_bytes: usize,
     /// Bytes of a document.
+    #[garde(range(min = 1))]
     pub document_bytes: usize,
     /// Fields below one another. Introspection is exempt: the usual query of tools is deeper.
+    #[garde(range(min = 1))]
     pub depth: usize,
     /// Cost of a document; lists multiply by the page asked for.
+    #[garde(range(min = 1))]
     pub complexity: usize,
     /// Selection sets inside one another, fragments included.
+    #[garde(range(min = 1))]
     pub recursion: usize,
     /// Directives on one field.
+    #[garde(range(min = 1))]
     pub directives: usize,
     /// Aliases at the root.
+    #[garde(range(min = 1))]
     pub root_aliases: usize,
     /// Aliases in all, fragments counted wherever they are spread.
+    #[garde(range(min = 1))]
     pub aliases: usize,
     /// How long a request may take.
+    #[garde(range(min = 1))]
     pub timeout_seconds: u64,
     /// Bytes of persisted documents (APQ) that are kept.
     pub persisted_bytes: u64,
@@ -93,16 +111,21 @@ impl Default for GraphqlLimits {
 }
 
 /// What one socket may cost (AUTH-21).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
 pub struct SocketLimits {
     /// How long `connection_init` may take.
+    #[garde(range(min = 1))]
     pub init_timeout_seconds: u64,
     /// Operations at once.
+    #[garde(range(min = 1))]
     pub operations: usize,
     /// How often a silent peer is pinged.
+    #[garde(range(min = 1))]
     pub ping_seconds: u64,
     /// After how long without a sign of life a socket is closed.
+    #[garde(range(min = 1))]
     pub silence_seconds: u64,
 }
 
@@ -114,18 +137,22 @@ impl Default for SocketLimits {
 
 /// What one tenant may ask of one replica (OVL-1): an installation takes as many times more as it has replicas.
 /// Each partner and each operator has the same for themselves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
 pub struct TenantLimits {
     /// Requests a second, by HTTP and over sockets together.
     pub requests_per_second: NonZeroU32,
     /// Requests that may come at once after a quiet time.
     pub burst: NonZeroU32,
     /// Queries and mutations that are being answered at once.
+    #[garde(range(min = 1))]
     pub calls: usize,
     /// Open sockets.
+    #[garde(range(min = 1))]
     pub sockets: usize,
     /// Subscriptions over all sockets.
+    #[garde(range(min = 1))]
     pub subscriptions: usize,
 }
 

@@ -5,6 +5,8 @@ mod bad_input;
 #[cfg(test)]
 mod clients;
 #[cfg(test)]
+mod command_line;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod isolation;

@@ -1,18 +1,23 @@
 //! Settings of the client. The apps themselves (address, version, secrets) come as `meta::MetaApps`.
 
+use garde::Validate;
 use meta::error::Refusals;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Settings of the client of the Graph API.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
 pub struct GraphConfig {
     /// Limit of connecting, in milliseconds. Well below the total, else a connection that never came can't be told from an answer that was lost.
+    #[garde(range(min = 1))]
     pub connect_timeout_ms: u64,
     /// Limit of a whole call, in milliseconds. A message whose answer takes longer is `unknown`.
+    #[garde(range(min = 1))]
     pub timeout_ms: u64,
     /// Limit of moving a file, in seconds.
+    #[garde(range(min = 1))]
     pub media_timeout_s: u64,
     /// Idle connections that are kept to the Graph host.
     pub idle_connections: usize,

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use figment::Error as Failure;
 use figment::error::Kind;
 use figment::value::{Dict, Value};
+use garde::Validate;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -143,7 +144,9 @@ impl Sources {
     }
 
     /// Puts the sources together.
-    pub fn load<T: Serialize + DeserializeOwned + Default>(&self) -> Result<T, ConfigError> {
+    pub fn load<T: Serialize + DeserializeOwned + Default + Validate<Context = ()>>(
+        &self,
+    ) -> Result<T, ConfigError> {
         let mut loader = Loader { origins: BTreeMap::new(), raw: BTreeMap::new() };
         let mut root = Dict::new();
         if let Some(path) = &self.file {
@@ -165,7 +168,7 @@ impl Sources {
 }
 
 /// Defaults < `file` < the process's environment < `flags` (setting and value).
-pub fn load<T: Serialize + DeserializeOwned + Default>(
+pub fn load<T: Serialize + DeserializeOwned + Default + Validate<Context = ()>>(
     file: Option<&Path>,
     flags: &[(&str, String)],
 ) -> Result<T, ConfigError> {
@@ -226,7 +229,7 @@ impl Loader {
         Ok(())
     }
 
-    fn read<T: Serialize + DeserializeOwned + Default>(
+    fn read<T: Serialize + DeserializeOwned + Default + Validate<Context = ()>>(
         mut self,
         mut root: Dict,
     ) -> Result<T, ConfigError> {
@@ -240,7 +243,7 @@ impl Loader {
                     let read = serde_json::to_value(&config)
                         .map_err(|error| ConfigError::Shape(error.to_string()))?;
                     let Some(unknown) = tree::first_unknown(&root, &read) else {
-                        return Ok(config);
+                        return self.in_range(config);
                     };
                     match secret::base_of(&unknown) {
                         Some(base) if tree::has(&read, &base) => Mend::FromFile(unknown),
@@ -251,6 +254,17 @@ impl Loader {
             self.apply(&mut root, mend);
         }
         Err(ConfigError::Shape("a setting names itself".to_owned()))
+    }
+
+    /// Refuses the first value that its rule does not let through.
+    fn in_range<T: Validate<Context = ()>>(&self, config: T) -> Result<T, ConfigError> {
+        match config.validate().map_err(|report| report.into_inner().into_iter().next()) {
+            Err(Some((path, error))) => {
+                let setting: Setting = path.to_string().split('.').map(str::to_owned).collect();
+                Err(self.invalid(&setting, error.message().to_owned()))
+            }
+            Ok(()) | Err(None) => Ok(config),
+        }
     }
 
     fn mend(

@@ -12,6 +12,7 @@ use crate::{cli::MigrateArgs, settings::Settings};
 /// Brings all schemas up to date.
 pub(crate) async fn run(args: MigrateArgs) -> anyhow::Result<()> {
     let settings: Settings = load(args.config.as_deref(), &[])?;
+    settings.database.of_an_installation("migrate")?;
     let mode = match args.roles.as_str() {
         "create" => RolesMode::Create,
         "existing" => RolesMode::Existing,

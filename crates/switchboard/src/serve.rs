@@ -24,9 +24,10 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     let wanted = wanted(&args)?;
+    settings.database.of_an_installation("serve")?;
     ensure!(
-        !settings.database.url.is_empty() && settings.bus.url.is_set(),
-        "`serve` runs on PostgreSQL and RabbitMQ: set database.url and bus.url; `switchboard dev` runs without them"
+        settings.bus.url.is_set(),
+        "`serve` runs on RabbitMQ: set bus.url; `switchboard dev` runs without it"
     );
     let name = args.services.join("+");
     let instance = house::instance();

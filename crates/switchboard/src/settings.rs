@@ -6,6 +6,7 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, bail};
 use auth::Service;
+use garde::Validate;
 use graph::GraphConfig;
 use kernel::{
     page::{PageKey, PageKeys},
@@ -19,16 +20,20 @@ use store::{Database, Pools};
 use telemetry::TelemetryConfig;
 
 /// Everything that can be set.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
 pub(crate) struct Settings {
     /// Logs, traces, metrics.
+    #[garde(dive)]
     pub(crate) telemetry: TelemetryConfig,
     /// What tokens say.
+    #[garde(dive)]
     pub(crate) tokens: Tokens,
     /// Where each service listens and answers, and its own key.
     pub(crate) services: Services,
     /// Where rows are.
+    #[garde(dive)]
     pub(crate) database: DatabaseSettings,
     /// Where events travel.
     pub(crate) bus: BusSettings,
@@ -37,34 +42,45 @@ pub(crate) struct Settings {
     /// Keys that seal, sign and hash.
     pub(crate) keys: KeySettings,
     /// Meta's apps and the client that calls it.
+    #[garde(dive)]
     pub(crate) meta: MetaSettings,
     /// Health and metrics.
     pub(crate) admin: AdminSettings,
     /// The public edge.
+    #[garde(dive)]
     pub(crate) gateway: GatewaySettings,
     /// The receiver of Meta's webhooks.
+    #[garde(dive)]
     pub(crate) webhooks_in: HttpSettings,
     /// Settings of identity.
+    #[garde(dive)]
     pub(crate) identity: identity::Config,
     /// Settings of onboarding.
+    #[garde(dive)]
     pub(crate) onboarding: onboarding::Config,
     /// Settings of assets.
+    #[garde(dive)]
     pub(crate) assets: assets::Config,
     /// Settings of messaging.
+    #[garde(dive)]
     pub(crate) messaging: messaging::Config,
     /// Settings of webhooks.
+    #[garde(dive)]
     pub(crate) webhooks: webhooks::Config,
     /// Settings of analytics.
     pub(crate) analytics: analytics::Config,
 }
 
 /// What tokens say.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
 pub(crate) struct Tokens {
     /// `iss`: the installation's public URL.
+    #[garde(url)]
     pub(crate) issuer: String,
     /// `aud` of user tokens.
+    #[garde(length(min = 1))]
     pub(crate) audience: String,
 }
 
@@ -180,22 +196,27 @@ pub(crate) const SERVERS: [Service; 6] = [
 ];
 
 /// Where rows are.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
 pub(crate) struct DatabaseSettings {
     /// PostgreSQL without user and password: `postgres://host:5432/switchboard`. Empty means SQLite files.
     pub(crate) url: String,
     /// Folder of the SQLite files, one a service.
     pub(crate) folder: PathBuf,
     /// Prefix of the roles: `sb` makes `sb_messaging`, `sb_messaging_sys`, `sb_messaging_desk`.
+    #[garde(length(min = 1))]
     pub(crate) role_prefix: String,
     /// Password of all roles, unless a service has its own.
     pub(crate) password: SecretRef,
     /// URL of `migrate` alone, with the user that may create schemas and roles.
     pub(crate) migrate_url: SecretRef,
     /// Connections of a process: for requests and workers, system work, the desk.
+    #[garde(range(min = 1))]
     pub(crate) scoped_pool: u32,
+    #[garde(range(min = 1))]
     pub(crate) system_pool: u32,
+    #[garde(range(min = 1))]
     pub(crate) desk_pool: u32,
 }
 
@@ -215,6 +236,16 @@ impl Default for DatabaseSettings {
 }
 
 impl DatabaseSettings {
+    /// Refuses to work for an installation without saying where its rows are: a folder of SQLite files is `dev`'s.
+    pub(crate) fn of_an_installation(&self, command: &str) -> anyhow::Result<()> {
+        if self.url.is_empty() {
+            bail!(
+                "`{command}` works on PostgreSQL: set database.url (--config FILE, or SWITCHBOARD__DATABASE__URL); `switchboard dev` runs without it"
+            );
+        }
+        Ok(())
+    }
+
     /// The database of one service.
     pub(crate) fn of(&self, service: &str, own_password: &SecretRef) -> anyhow::Result<Database> {
         if self.url.is_empty() {
@@ -353,12 +384,14 @@ impl KeySettings {
 }
 
 /// Meta's apps and the client that calls it.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
 pub(crate) struct MetaSettings {
     /// The apps.
     pub(crate) apps: Vec<MetaAppSettings<SecretRef>>,
     /// The client.
+    #[garde(dive)]
     pub(crate) graph: GraphConfig,
 }
 
@@ -386,14 +419,16 @@ impl Default for AdminSettings {
 }
 
 /// An HTTP listener.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
 pub(crate) struct HttpSettings {
     /// Where it listens.
     pub(crate) listen: String,
     /// Proxies before it that we trust.
     pub(crate) trusted_hops: Option<usize>,
     /// Connections of one peer, by address (IPv6: /64). Not counted where `trusted_hops` says that peers are proxies.
+    #[garde(range(min = 1))]
     pub(crate) connections_per_peer: usize,
 }
 
@@ -408,12 +443,14 @@ impl Default for HttpSettings {
 }
 
 /// The public edge.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
 pub(crate) struct GatewaySettings {
     /// Where it listens.
     pub(crate) listen: String,
     /// How it answers.
+    #[garde(dive)]
     pub(crate) edge: gateway::Config,
 }
 

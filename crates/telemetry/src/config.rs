@@ -1,5 +1,6 @@
 //! Settings of the telemetry: section `telemetry` of every configuration.
 
+use garde::Validate;
 use serde::{Deserialize, Serialize};
 
 /// How log lines look.
@@ -14,8 +15,9 @@ pub enum Format {
 }
 
 /// What is logged, and where traces, metrics and logs are sent.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
 pub struct TelemetryConfig {
     /// Filter of the log in the syntax of `tracing`: `info`, or `info,messaging=debug`.
     pub log: String,
@@ -26,8 +28,10 @@ pub struct TelemetryConfig {
     /// `service.name` of what is exported; absent: the name that the process gives itself.
     pub service: Option<String>,
     /// Share of traces that begin here and are kept, 0 to 1. A caller's own decision is always followed.
+    #[garde(range(min = 0.0, max = 1.0))]
     pub trace_ratio: f64,
     /// Seconds between two exports of the metrics.
+    #[garde(range(min = 1))]
     pub metrics_interval_seconds: u64,
 }
 

@@ -1,16 +1,21 @@
 //! Settings of onboarding.
 
+use garde::Validate;
 use serde::{Deserialize, Serialize};
 
 /// Settings of onboarding.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
 pub struct Config {
     /// Region of new tenants that name none. One region is served today.
+    #[garde(length(min = 1))]
     pub region: String,
     /// Life of an invitation that names none, in seconds.
+    #[garde(range(min = 60))]
     pub invitation_life_s: u32,
     /// Life of the signup page's single-use state, in seconds.
+    #[garde(range(min = 60))]
     pub state_life_s: u32,
     /// Where Meta's dialog sends the browser back to. Empty where the page uses Meta's JavaScript SDK, as ours does: a code
     /// that was got one way can't be exchanged the other.

@@ -126,6 +126,20 @@ fn own_file(path: &Path) -> std::io::Result<()> {
     file.set_permissions(std::fs::Permissions::from_mode(0o600))
 }
 
+/// Takes the folder for this process alone: two would number their messages alike. Held for as long as the file is open;
+/// the system lets go of it even after a crash.
+pub(crate) fn lock(data: &Path) -> Result<std::fs::File, Error> {
+    let path = data.join("lock");
+    let failed = |source| Error::Data { path: path.clone(), source };
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.create(true).append(true).mode(0o600).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(Error::InUse { path: data.to_owned() }),
+        Err(std::fs::TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)

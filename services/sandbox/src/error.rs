@@ -15,6 +15,12 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// Another sandbox works on the folder.
+    #[error("{path} is in use by another sandbox; stop it, or name another folder with --data")]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The address is taken or not ours.
     #[error("cannot listen on {address}; choose another port, or 0 for a free one")]
     Listen {

@@ -54,6 +54,7 @@ pub struct Sandbox {
     address: SocketAddr,
     writer: JoinSet<Result<(), Error>>,
     stop_writer: CancellationToken,
+    lock: std::fs::File,
 }
 
 impl std::fmt::Debug for Sandbox {
@@ -67,6 +68,7 @@ impl Sandbox {
     pub async fn open(config: Config) -> Result<Self, Error> {
         let unusable = |source| Error::Data { path: config.data.clone(), source };
         tokio::fs::create_dir_all(config.data.join("media")).await.map_err(unusable)?;
+        let lock = disk::lock(&config.data)?;
         let (writer, readers) = disk::open(&config.data).await?;
         let (mut world, anchor) = World::load(read::objects(&readers).await?)?;
         let (ledger, message, inbound, webhook) = read::sequences(&readers).await?;
@@ -102,7 +104,7 @@ impl Sandbox {
         let mut tasks = JoinSet::new();
         let (own, stop) = (Arc::clone(&core), stop_writer.clone());
         tasks.spawn(async move { own.write(writer, stop).await });
-        Ok(Self { core, listener, address, writer: tasks, stop_writer })
+        Ok(Self { core, listener, address, writer: tasks, stop_writer, lock })
     }
 
     /// The bound address.
@@ -122,7 +124,7 @@ impl Sandbox {
 
     /// Serves, delivers webhooks and takes due steps, until `stop`.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Error> {
-        let Self { core, listener, address, mut writer, stop_writer } = self;
+        let Self { core, listener, address, mut writer, stop_writer, lock: _held } = self;
         let drain = Duration::from_millis(core.config.drain_ms);
         let stop_workers = CancellationToken::new();
         let mut workers = JoinSet::new();

@@ -2,27 +2,37 @@
 
 use std::time::Duration;
 
+use garde::Validate;
 use serde::{Deserialize, Serialize};
 
 /// Settings of webhooks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
 pub struct Config {
     /// How long a delivery may wait for its commit before Meta is answered 503, in milliseconds.
+    #[garde(range(min = 1, max = 20_000))]
     pub store_within_ms: u64,
     /// Bytes of bodies that may be in memory at once before Meta is answered 503.
+    #[garde(range(min = 4_194_304))]
     pub bodies_in_flight_bytes: u32,
     /// Deliveries of one claim.
+    #[garde(range(min = 1, max = 10_000))]
     pub claim_rows: u32,
     /// How long a claim lasts, in milliseconds of the database's clock.
+    #[garde(range(min = 1_000))]
     pub lease_ms: u32,
     /// How often an idle worker looks into the raw log, in milliseconds: it finds what a lost wake-up left.
+    #[garde(range(min = 1, max = 60_000))]
     pub poll_ms: u64,
     /// How often the quarantine is looked through for what can be placed now, in milliseconds.
+    #[garde(range(min = 1))]
     pub quarantine_poll_ms: u64,
     /// How long the raw log is kept and can be replayed, in days.
+    #[garde(range(min = 1))]
     pub raw_days: u32,
     /// How long what could not be placed is kept, in days.
+    #[garde(range(min = 1))]
     pub quarantine_days: u32,
 }
 

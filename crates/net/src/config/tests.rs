@@ -2,16 +2,19 @@
 
 use std::io::Write as _;
 
+use garde::Validate;
 use kernel::secret::ExposeSecret as _;
 use serde::Deserialize;
 
 use super::*;
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize, Validate)]
 #[serde(default)]
+#[garde(allow_unvalidated)]
 struct Config {
     gateway: Gateway,
     apps: Vec<App>,
+    #[garde(dive)]
     cache: Option<Cache>,
     password: String,
 }
@@ -57,9 +60,11 @@ struct App {
     secret: SecretRef,
 }
 
-#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize, Validate)]
 #[serde(default)]
+#[garde(allow_unvalidated)]
 struct Cache {
+    #[garde(range(max = 1_000))]
     items: u32,
 }
 
@@ -122,6 +127,14 @@ fn an_unknown_key_in_a_list_or_an_absent_section_is_named() {
     assert!(error.to_string().contains("did you mean `apps.0.secret`"), "{error}");
     let error = from_file("[cache]\nitem = 1").unwrap_err().to_string();
     assert!(error.contains("did you mean `cache.items`"), "{error}");
+}
+
+#[test]
+fn a_value_out_of_its_range_is_refused_by_name_and_origin() {
+    let error = from_env(&[("SWITCHBOARD__CACHE__ITEMS", "1001")]).unwrap_err().to_string();
+    assert!(error.contains("`cache.items` (from SWITCHBOARD__CACHE__ITEMS)"), "{error}");
+    assert!(error.contains("greater than 1000"), "{error}");
+    assert!(from_env(&[("SWITCHBOARD__CACHE__ITEMS", "1000")]).is_ok());
 }
 
 #[test]

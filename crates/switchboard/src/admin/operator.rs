@@ -22,6 +22,7 @@ use crate::{
 /// Makes the operator; the same e-mail again is answered alike, with its password untouched.
 pub(super) async fn create(args: CreateOperatorArgs) -> anyhow::Result<()> {
     let settings: Settings = load(args.config.as_deref(), &[])?;
+    settings.database.of_an_installation("admin create-operator")?;
     let given = args
         .password_file
         .as_ref()

@@ -61,3 +61,16 @@ async fn a_crash_loses_no_answered_send_and_its_webhooks_come_after_the_start() 
         .await;
     }
 }
+
+#[tokio::test]
+async fn a_second_sandbox_on_the_folder_is_refused_and_the_first_goes_on() {
+    let stage = stage().await;
+    let config = sandbox::Config {
+        data: stage.path().to_owned(),
+        listen: "127.0.0.1:0".parse().unwrap(),
+        ..sandbox::Config::default()
+    };
+    let error = sandbox::Sandbox::open(config).await.unwrap_err();
+    assert!(matches!(error, sandbox::Error::InUse { .. }), "{error}");
+    assert!(stage.control("GET", "/clock", Value::Null).await["now_us"].is_i64());
+}

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use garde::Validate;
 use kernel::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -17,20 +18,27 @@ const PASSCODE_AT_META: Duration = Duration::from_mins(10);
 const MARGIN: Duration = Duration::from_mins(5);
 
 /// Deadlines by category, in seconds; part of the configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
+#[garde(allow_unvalidated)]
 pub struct Deadlines {
     /// An authentication message that has not left by then is given up.
+    #[garde(range(min = 1, max = 2_592_000))]
     pub authentication_leave_s: u64,
     /// A service message that has not left by then is given up.
+    #[garde(range(min = 1, max = 2_592_000))]
     pub service_leave_s: u64,
     /// A utility message that has not left by then is given up.
+    #[garde(range(min = 1, max = 2_592_000))]
     pub utility_leave_s: u64,
     /// A marketing message that has not left by then is given up.
+    #[garde(range(min = 1, max = 2_592_000))]
     pub marketing_leave_s: u64,
     /// How long an authentication message may be `unknown` before it is `failed(outcome_unknown)`.
+    #[garde(range(min = 1, max = 2_592_000))]
     pub authentication_unknown_s: u64,
     /// How long any other message may be `unknown`.
+    #[garde(range(min = 1, max = 2_592_000))]
     pub unknown_s: u64,
 }
 
