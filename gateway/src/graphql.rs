@@ -36,6 +36,7 @@ mod words;
 
 use async_graphql::{MergedObject, SDLExportOptions};
 
+pub(crate) use call::Services;
 pub(crate) use handler::serve;
 pub(crate) use persisted::Persisted;
 pub(crate) use socket::upgrade;

@@ -1,4 +1,5 @@
-//! The public edge: GraphQL over HTTP and sockets, sign-in and tokens, the hosted onboarding page.
+//! The public edge: GraphQL over HTTP and sockets, the Cloud API for unmodified clients, sign-in and tokens, the hosted
+//! onboarding page.
 //!
 //! Promises: HTTP in, gRPC out, and no state: a replica can be lost at any time, and any other goes on. A caller's
 //! token is relayed with every call, beside our own; what a caller may do, and whether a thing is there, the
@@ -15,6 +16,7 @@ mod admission;
 mod auth_routes;
 mod bearer;
 mod config;
+mod edge;
 mod graphql;
 mod house;
 mod metrics;
@@ -98,7 +100,7 @@ pub fn router(config: &Config, deps: Deps) -> Result<Router, ConfigError> {
         .merge(onboarding_page::routes())
         .merge(pages::routes())
         .method_not_allowed_fallback(pages::wrong_method)
-        .fallback(pages::fallback)
+        .fallback(edge::fallback)
         .with_state(house);
     Ok(with_security_headers(graphql.merge(rest), headers))
 }

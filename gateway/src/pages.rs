@@ -133,11 +133,7 @@ async fn asset(name: Result<Path<String>, PathRejection>, about: About) -> Respo
 }
 
 /// What no route is for.
-pub(crate) async fn fallback(about: About) -> Response {
-    unknown(&about)
-}
-
-fn unknown(about: &About) -> Response {
+pub(crate) fn unknown(about: &About) -> Response {
     Failure::new(StatusCode::NOT_FOUND, "ROUTE_UNKNOWN", "there is nothing at this path")
         .respond(about)
 }

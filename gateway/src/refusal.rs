@@ -3,6 +3,7 @@
 //! Words that a service of ours chose for its caller are passed on; all others (of transports, of faults inside)
 //! stay here: the caller gets a fixed text and the request's id (SEC-6).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -17,6 +18,8 @@ pub(crate) struct Refusal {
     pub(crate) reason: String,
     /// For people.
     pub(crate) message: String,
+    /// Values that go with the reason.
+    pub(crate) metadata: BTreeMap<String, String>,
     /// Fields of the request and what is wrong with them, as the service names them.
     pub(crate) violations: Vec<(String, String)>,
     /// When it is worth repeating.
@@ -46,6 +49,7 @@ impl Refusal {
             code,
             reason: reason.to_owned(),
             message: message.into(),
+            metadata: BTreeMap::new(),
             violations: Vec::new(),
             retry: None,
         }
@@ -149,6 +153,7 @@ impl From<Status> for Refusal {
             code: status.code(),
             reason: told.reason,
             message: status.message().to_owned(),
+            metadata: told.metadata,
             violations: told.violations,
             retry: told.retry,
         };

@@ -337,7 +337,11 @@ impl MessageMutation {
     ) -> Result<MessageMarkReadPayload> {
         let call = Call::of(ctx)?;
         let id = input.message_id.0;
-        let request = pb::MarkReadRequest { message_id: id.clone(), typing: input.typing };
+        let request = pb::MarkReadRequest {
+            message_id: id.clone(),
+            typing: input.typing,
+            ..Default::default()
+        };
         let mut payload: MessageMarkReadPayload = call
             .settle(call.messages().mark_read(request).await, |_| {
                 MessageMarkReadPayload::default()

@@ -5,6 +5,8 @@ mod audit;
 #[cfg(test)]
 mod auth;
 #[cfg(test)]
+mod edge;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod http;

@@ -21,7 +21,7 @@ use tonic::{Request, Response, Status};
 
 use super::page;
 use crate::app::accept::{self, accept};
-use crate::app::mark_read::{Which, mark_read};
+use crate::app::mark_read::{Which, Wish, mark_read};
 use crate::app::watch::{self, Item, watch};
 use crate::app::{cancel, read};
 use crate::domain::message::{MetaError, Origin};
@@ -95,8 +95,9 @@ impl MessageService for Messages {
     ) -> Result<Response<pb::SendMessageResponse>, Status> {
         let scope = server::scope(&request)?;
         let request = request.into_inner();
+        let number = read::number_named(&self.store, &scope, &request.number_id).await?;
         let wish = accept::Request {
-            number: Some(server::parse_id("number_id", &request.number_id)?),
+            number: Some(number),
             origin: origin(request.origin()),
             to: request.to,
             body_json: request.body_json,
@@ -187,8 +188,12 @@ impl MessageService for Messages {
         } else {
             Which::Meta(request.message_id)
         };
-        let (graph, tokens) = (&self.graph, &*self.tokens);
-        mark_read(&self.store, graph, tokens, &scope, &which, request.typing).await?;
+        let number = match request.number_id.as_str() {
+            "" => None,
+            named => Some(read::number_named(&self.store, &scope, named).await?),
+        };
+        let wish = Wish { which, number, typing: request.typing };
+        mark_read(&self.store, &self.graph, &*self.tokens, &scope, &wish).await?;
         Ok(Response::new(pb::MarkReadResponse {}))
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use auth::Scope;
 use graph::{Graph, TokenSource};
-use kernel::id::MessageId;
+use kernel::id::{MessageId, NumberId};
 use meta::ids::{MetaNumberId, Wamid};
 use meta::message::MarkRead;
 use store::Store;
@@ -25,6 +25,17 @@ pub(crate) enum Which {
     Meta(String),
 }
 
+/// What a caller wants.
+#[derive(Debug, Clone)]
+pub(crate) struct Wish {
+    /// Which message.
+    pub(crate) which: Which,
+    /// The number that it came to, where the caller names it.
+    pub(crate) number: Option<NumberId>,
+    /// Whether to show that we are typing.
+    pub(crate) typing: bool,
+}
+
 /// Marks a customer's message, and those before it, as read.
 #[tracing::instrument(name = "messaging.mark_read", skip_all, err(level = "debug"))]
 pub(crate) async fn mark_read(
@@ -32,15 +43,17 @@ pub(crate) async fn mark_read(
     graph: &Graph,
     tokens: &dyn TokenSource,
     scope: &Scope,
-    which: &Which,
-    typing: bool,
+    wish: &Wish,
 ) -> Result<(), Error> {
-    let (message, sender) = find(store, scope, which).await?;
+    let (message, sender) = find(store, scope, &wish.which).await?;
+    if wish.number.is_some_and(|number| number != message.number) {
+        return Err(Error::NotFound(Thing::Message));
+    }
     let wamid = message.meta_id.as_deref().ok_or(Error::NotInbound)?;
     let unreachable = |error: Arc<dyn std::error::Error + Send + Sync>| Error::Graph(error);
     let mark = MarkRead {
         message_id: Wamid::new(wamid).map_err(|error| unreachable(Arc::new(error)))?,
-        typing_indicator: typing,
+        typing_indicator: wish.typing,
     };
     let number =
         MetaNumberId::new(sender.meta_id.as_str()).map_err(|error| unreachable(Arc::new(error)))?;

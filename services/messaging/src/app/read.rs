@@ -1,15 +1,17 @@
 //! Reading messages, contacts and conversations: one, several by id, and pages in either order.
 
 use auth::Scope;
-use kernel::id::{ContactId, ConversationId, MessageId, TenantId};
+use kernel::id::{ContactId, ConversationId, MessageId, NumberId, TenantId};
 use kernel::page::{CursorScope, Cursors, Order, Page, filter_hash, page_size};
+use meta::ids::MetaNumberId;
 use store::Store;
+use tonic::Status;
 use uuid::Uuid;
 
 use crate::domain::message::Message;
 use crate::error::{Error, Thing};
 use crate::rows::view::View;
-use crate::rows::{contact, conversation, message, step};
+use crate::rows::{contact, conversation, message, number_state, step};
 
 /// Items of a page unless asked otherwise, and at most.
 const USUAL: u32 = 25;
@@ -82,6 +84,22 @@ pub(crate) async fn messages(
 pub(crate) async fn message(store: &Store, scope: &Scope, id: MessageId) -> Result<Message, Error> {
     let found = messages(store, scope, &[id]).await?.into_iter().next();
     found.ok_or(Error::NotFound(Thing::Message))
+}
+
+/// The caller's number by our id, or by Meta's phone number id, which is digits.
+pub(crate) async fn number_named(
+    store: &Store,
+    scope: &Scope,
+    named: &str,
+) -> Result<NumberId, Status> {
+    if MetaNumberId::new(named).is_err() {
+        return server::parse_id("number_id", named);
+    }
+    let found = store
+        .read(scope, |tx| async move { Ok::<_, Error>(number_state::of_meta(&tx, named).await?) })
+        .await?;
+    let row = found.ok_or(Error::NotFound(Thing::Number))?;
+    Ok(NumberId::from_uuid(row.id))
 }
 
 /// A page of messages.

@@ -1,5 +1,6 @@
 //! Read model of numbers, from assets.
 
+use sea_orm::Order;
 use sea_orm::entity::prelude::*;
 
 /// A row of `number_state`.
@@ -29,6 +30,16 @@ impl ActiveModelBehavior for ActiveModel {}
 store::tenanted!(Entity, waba);
 
 use std::collections::BTreeSet;
+
+/// The caller's number of this id of Meta's; the one that is still there, where it was taken away and came back. Index:
+/// `(meta_id)`.
+pub(crate) async fn of_meta(
+    tx: &store::ScopedTx,
+    meta: &str,
+) -> Result<Option<Model>, store::Error> {
+    let found = tx.find::<Entity>().filter(Column::MetaId.eq(meta));
+    found.order_by(Column::Removed, Order::Asc).order_by(Column::Id, Order::Desc).one().await
+}
 
 /// Numbers by our id or by Meta's, of every tenant: who an element names is found before it is acted
 /// for (ISO-41). Indexes: `(id)`, `(meta_id)`.

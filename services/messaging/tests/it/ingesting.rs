@@ -45,8 +45,14 @@ async fn a_customers_message_opens_the_window(#[case] backend: Backend) {
     let contact = caller.contacts.get_contact(request).await.unwrap().into_inner().contact;
     let contact = contact.unwrap();
     assert_eq!((contact.e164.as_str(), contact.name.as_str()), ("+351912000111", "Rui"));
-    let request = pb::MarkReadRequest { message_id: wamid, typing: true };
-    caller.messages.mark_read(request).await.unwrap();
+    let named = |number_id: &str| pb::MarkReadRequest {
+        message_id: wamid.clone(),
+        typing: true,
+        number_id: number_id.to_owned(),
+    };
+    let of_another = caller.messages.mark_read(named("100000000000000")).await.unwrap_err();
+    assert_eq!(of_another.code(), tonic::Code::NotFound);
+    caller.messages.mark_read(named(&world.number.meta_id)).await.unwrap();
     let request = pb::GetConversationRequest { conversation_id: conversation.id };
     let read = caller.conversations.get_conversation(request).await.unwrap().into_inner();
     assert_eq!(read.conversation.unwrap().unread, 0);

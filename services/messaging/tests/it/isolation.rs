@@ -31,13 +31,15 @@ pub(crate) async fn attacks(
     let (m, c, v) = (message.to_owned(), contact.to_owned(), conversation.to_owned());
     let request = send(number, "+351912000111", "Hello");
     note(caller.messages.send_message(request).await.map(drop));
+    let request = by_meta_id(number);
+    note(caller.messages.send_message(request).await.map(drop));
     let request = pb::GetMessageRequest { message_id: m.clone() };
     note(caller.messages.get_message(request).await.map(drop));
     let request = pb::ListMessageStepsRequest { message_id: m.clone() };
     note(caller.messages.list_message_steps(request).await.map(drop));
     let request = pb::CancelMessageRequest { message_id: m.clone() };
     note(caller.messages.cancel_message(request).await.map(drop));
-    let request = pb::MarkReadRequest { message_id: m, typing: false };
+    let request = pb::MarkReadRequest { message_id: m, ..Default::default() };
     note(caller.messages.mark_read(request).await.map(drop));
     let request = pb::GetContactRequest { contact_id: c.clone() };
     note(caller.contacts.get_contact(request).await.map(drop));
@@ -60,10 +62,22 @@ pub(crate) async fn attacks(
     refusals
 }
 
+/// What the Cloud API edge asks: the number by Meta's id of it.
+fn by_meta_id(number: &Number) -> pb::SendMessageRequest {
+    pb::SendMessageRequest {
+        number_id: number.meta_id.clone(),
+        ..send(number, "+351912000111", "Hello")
+    }
+}
+
 /// A number and ids that never were.
 pub(crate) fn nothing(world: &World) -> (Number, String, String, String) {
     let (ids, now) = (SystemIds::new(), world.clock.now());
-    let number = Number { id: NumberId::mint(&ids, now), ..world.number.clone() };
+    let number = Number {
+        id: NumberId::mint(&ids, now),
+        meta_id: "100000000000000".to_owned(),
+        ..world.number.clone()
+    };
     (
         number,
         MessageId::mint(&ids, now).to_string(),
@@ -123,15 +137,17 @@ async fn a_key_of_one_waba_sees_nothing_of_another(#[case] backend: Backend) {
     rightful.contacts.get_contact(request).await.unwrap();
     let request = send(&world.number, "+351912000111", "Hello");
     rightful.messages.send_message(request).await.unwrap();
+    rightful.messages.send_message(by_meta_id(&world.number)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_live_key_does_not_find_a_number_of_the_sandbox() {
     let world = World::on(Backend::Sqlite).await;
     let mut live = world.key(world.number.tenant, world.number.waba, Environment::Live);
-    let request = send(&world.number, "+351912000111", "Hello");
-    let refused = live.messages.send_message(request).await.unwrap_err();
-    assert_eq!(refused.code(), Code::NotFound);
+    for request in [send(&world.number, "+351912000111", "Hello"), by_meta_id(&world.number)] {
+        let refused = live.messages.send_message(request).await.unwrap_err();
+        assert_eq!(refused.code(), Code::NotFound);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
