@@ -6,6 +6,7 @@ use proto::onboarding::v1 as pb;
 
 use super::call::Call;
 use super::connection::{Connection, MOST, Paging, nested_cost, page_cost};
+use super::explanations::MetaError;
 use super::node::must_be;
 use super::numbers::{self, Number};
 use super::scalars::{DateTime, ID, at, some};
@@ -64,6 +65,11 @@ impl Waba {
     /// Meta's word.
     async fn business_verification_status(&self) -> Option<&str> {
         some(&self.0.business_verification_status)
+    }
+
+    /// What Meta said when it refused our token; only while the account needs to be connected again.
+    async fn refusal(&self) -> Option<MetaError> {
+        self.0.refusal.clone().map(MetaError)
     }
 
     async fn created_at(&self) -> DateTime {

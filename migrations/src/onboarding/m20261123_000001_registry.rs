@@ -168,6 +168,7 @@ async fn accounts(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         big("reinstated_us"),
         big("reviewed_us"),
         big("verified_us"),
+        maybe_text("refusal"),
         big("created_us"),
         big("version"),
     ];

@@ -6,9 +6,9 @@ use kernel::id::EventId;
 use kernel::ids::Ids;
 use kernel::time::Timestamp;
 use proto::common::v1 as common;
-use proto::events::v1::{MessageReceived, MessageStepped};
+use proto::events::v1::{MessageReceived, MessageStepped, WabaRefused};
 use proto::messaging::v1 as pb;
-use store::Event;
+use store::{Event, ScopedTx};
 
 use crate::domain::message::{Course, Message, MetaError, Origin, StepName};
 use crate::rows::step::Step;
@@ -81,6 +81,24 @@ pub(crate) fn message(message: &Message) -> pb::Message {
             ..shared
         },
     }
+}
+
+/// Meta refused the credential of this generation, with which the message was sent.
+pub(crate) fn waba_refused(
+    tx: &ScopedTx,
+    of: &Message,
+    error: &MetaError,
+    generation: i64,
+) -> Event {
+    let body = WabaRefused {
+        tenant_id: of.tenant.to_string(),
+        waba_id: of.waba.to_string(),
+        credential_generation: generation,
+        meta_error: Some(meta_error(error)),
+        at_us: tx.now().as_micros(),
+    };
+    let about = About::fact(of.waba.uuid()).of(of.tenant).within(of.waba);
+    bus::event(tx.ids(), tx.now(), about, &body)
 }
 
 /// The event of a step that callers hear of. Its id is the step's, so that a stream's cursor means the

@@ -158,6 +158,7 @@ pub(crate) fn waba(row: &waba::Model) -> contract::Waba {
         version: row.version,
         app_id: row.app_id.clone(),
         credential_generation: row.credential_generation,
+        refusal: row.refusal.as_deref().and_then(KeptMetaError::read),
     }
 }
 
@@ -223,6 +224,11 @@ impl From<MetaError> for KeptMetaError {
 }
 
 impl KeptMetaError {
+    /// What a row keeps.
+    pub(crate) fn keep(error: MetaError) -> Option<String> {
+        serde_json::to_string(&Self::from(error)).ok()
+    }
+
     /// What a row kept.
     pub(crate) fn read(kept: &str) -> Option<MetaError> {
         let kept: Self = serde_json::from_str(kept).ok()?;

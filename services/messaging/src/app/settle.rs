@@ -139,7 +139,7 @@ impl Lane for SettleLane {
                 });
             }
             if let Answered::Refused { error, .. } = &item.answered {
-                sides.push((message.clone(), error.code, item.generation));
+                sides.push((message.clone(), error.clone(), item.generation));
             }
         }
         let wamids: Vec<String> = led.iter().map(|led| led.meta_id.clone()).collect();
@@ -153,8 +153,8 @@ impl Lane for SettleLane {
             let told: Vec<Told> = orphans.into_iter().filter_map(Told::of_orphan).collect();
             status::apply(&tx, &self.config, told).await?;
         }
-        for (message, code, generation) in sides {
-            status::consequence(&tx, &self.config, &message, code, Some(generation)).await?;
+        for (message, error, generation) in sides {
+            status::consequence(&tx, &self.config, &message, &error, Some(generation)).await?;
         }
         Ok(items.iter().map(|_| Ok(())).collect())
     }

@@ -22,9 +22,10 @@ use crate::domain::message::{
 };
 use crate::domain::sender::Stop;
 use crate::error::Error;
+use crate::events;
 use crate::rows::status_seen::Seen;
 use crate::rows::{
-    attempt, contact, conversation, message, meta_id, orphan_status, sender, status_seen,
+    attempt, contact, conversation, message, meta_id, orphan_status, sender, status_seen, waba_stop,
 };
 
 /// How long a pair is left alone after a `failed` webhook that says it was too fast.
@@ -209,7 +210,8 @@ pub(crate) async fn apply(tx: &ScopedTx, config: &Config, told: Vec<Told>) -> Re
         if let Some(code) = one.status.error_code()
             && side_of(code) != Side::Nothing
         {
-            sides.push((message.clone(), code));
+            let error = one.error().unwrap_or(MetaError { code, ..MetaError::default() });
+            sides.push((message.clone(), error));
         }
     }
     meta_id::insert_new(tx, led).await?;
@@ -218,8 +220,8 @@ pub(crate) async fn apply(tx: &ScopedTx, config: &Config, told: Vec<Told>) -> Re
         touched.into_iter().filter_map(|id| messages.remove(&id)).collect();
     message::change(tx, &mut changed).await?;
     pen.write().await?;
-    for (message, code) in sides {
-        consequence(tx, config, &message, code, None).await?;
+    for (message, error) in sides {
+        consequence(tx, config, &message, &error, None).await?;
     }
     Ok(())
 }
@@ -392,16 +394,35 @@ async fn stop(
     Ok(Stop { code, generation, until: Some(ask_again) })
 }
 
-/// What else Meta's `code` means. Rare, so each is worth its statements. `refused` is the generation of
+/// Tells that a credential was refused, unless that was told of it already.
+async fn tell_refusal(
+    tx: &ScopedTx,
+    message: &Message,
+    error: &MetaError,
+    generation: i64,
+) -> Result<(), Error> {
+    let known = waba_stop::of(tx, message.waba.uuid()).await?;
+    let told = known.is_some_and(|known| {
+        known.generation >= generation
+            && known.until_us.is_none()
+            && side_of(known.code) == Side::StopWaba
+    });
+    if !told {
+        tx.publish(events::waba_refused(tx, message, error, generation)).await?;
+    }
+    Ok(())
+}
+
+/// What else Meta's error means. Rare, so each is worth its statements. `refused` is the generation of
 /// the credential that was used, where that is known.
 pub(crate) async fn consequence(
     tx: &ScopedTx,
     config: &Config,
     message: &Message,
-    code: i64,
+    error: &MetaError,
     refused: Option<i64>,
 ) -> Result<(), Error> {
-    let now = tx.now();
+    let (now, code) = (tx.now(), error.code);
     match side_of(code) {
         Side::Nothing | Side::SlowNumber | Side::ParkPair => {}
         Side::HoldMarketing => {
@@ -411,6 +432,9 @@ pub(crate) async fn consequence(
         }
         Side::StopWaba | Side::LockWaba => {
             tracing::warn!(waba.id = %message.waba, code, "Meta refuses the token or locked the WABA; it is stopped");
+            if let (Side::StopWaba, Some(generation)) = (side_of(code), refused) {
+                tell_refusal(tx, message, error, generation).await?;
+            }
             let ask_again = now + Duration::from_secs(config.lock_probe_s);
             let stop = stop(tx, message.number, code, refused, ask_again).await?;
             sender::stop(tx, message.waba, stop, now).await?;

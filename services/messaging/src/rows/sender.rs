@@ -183,7 +183,7 @@ pub(crate) async fn stop(
         SELECT {tenant}, {1}, {2}, {3}, {4}, {5} WHERE {tenant_wide} \
         ON CONFLICT (tenant_id, waba_id) DO UPDATE SET code = excluded.code, \
             generation = excluded.generation, since_us = excluded.since_us, \
-            until_us = excluded.until_us";
+            until_us = excluded.until_us WHERE waba_stop.generation <= excluded.generation";
     let binds = vec![
         waba.uuid().into(),
         stop.code.into(),

@@ -22,3 +22,8 @@ pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 store::tenanted!(Entity, waba);
+
+/// The WABA's stop.
+pub(crate) async fn of(tx: &store::ScopedTx, waba: Uuid) -> Result<Option<Model>, store::Error> {
+    tx.find::<Entity>().filter(Column::WabaId.eq(waba)).one().await
+}

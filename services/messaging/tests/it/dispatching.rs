@@ -3,14 +3,16 @@
 
 use std::time::Duration;
 
+use bus::{Tail, TailItem, TailSpec};
 use kernel::clock::Clock as _;
+use proto::events::v1::{MessageStepped, WabaRefused};
 use proto::messaging::v1 as pb;
 use proto::onboarding::v1::WabaState;
 use rstest::rstest;
 use serde_json::json;
 use server::Refusal;
 use store::Backend;
-use testkit::until;
+use testkit::{until, within};
 
 use crate::support::{World, send};
 
@@ -126,6 +128,62 @@ async fn a_dead_token_stops_the_waba_until_it_is_connected_again() {
     world.waba_says(&world.number, WabaState::Live, 2).await;
     world.until(&message.id, "delivered").await;
     world.until(&second.id, "delivered").await;
+}
+
+/// Everything that messaging tells from now on.
+async fn listening(world: &World) -> Tail {
+    let bindings = vec!["messaging.#".to_owned()];
+    world.bus.tail(TailSpec { service: "onboarding".to_owned(), bindings }).await.unwrap()
+}
+
+/// The refused credentials that were told of before so many messages were delivered.
+async fn refusals(tail: &mut Tail, mut delivered: usize) -> Vec<WabaRefused> {
+    let mut refusals = Vec::new();
+    while delivered > 0 {
+        let TailItem::Event(envelope) = within("an event", tail.next()).await else { continue };
+        if bus::is::<WabaRefused>(&envelope) {
+            refusals.push(bus::decode::<WabaRefused>(&envelope).unwrap());
+        } else if let Ok(stepped) = bus::decode::<MessageStepped>(&envelope)
+            && stepped.step == "delivered"
+        {
+            delivered -= 1;
+        }
+    }
+    refusals
+}
+
+#[rstest]
+#[case(Backend::Sqlite)]
+#[case(Backend::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_credential_is_told_of_once(#[case] backend: Backend) {
+    let world = World::on(backend).await;
+    let mut tail = listening(&world).await;
+    world.fault(3, json!({"error": {"code": 190, "http_status": 401}, "delay_ms": 300})).await;
+    // All on their way before the first refusal.
+    for to in ["+351912000111", "+351912000222", "+351912000333"] {
+        world.text(to, "Hello").await;
+    }
+    until("the refusals", async || world.ledger().await.len() == 3).await;
+    until("the stop", async || world.count("SELECT count(*) FROM waba_stop").await == 1).await;
+    world.waba_says(&world.number, WabaState::Live, 2).await;
+    let told = refusals(&mut tail, 3).await;
+    let [refused] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!(refused.waba_id, world.number.waba.to_string());
+    assert_eq!(refused.credential_generation, 1);
+    assert_eq!(refused.meta_error.as_ref().unwrap().code, 190);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_account_is_no_refused_credential() {
+    let world = World::on(Backend::Sqlite).await;
+    let mut tail = listening(&world).await;
+    world.fault(1, json!({"error": {"code": 131_031, "http_status": 403}})).await;
+    let message = world.text("+351912000111", "Hello").await;
+    until("the stop", async || world.count("SELECT count(*) FROM waba_stop").await == 1).await;
+    world.advance(Duration::from_hours(1)).await;
+    world.until(&message.id, "delivered").await;
+    assert_eq!(refusals(&mut tail, 1).await, []);
 }
 
 #[tokio::test(flavor = "multi_thread")]

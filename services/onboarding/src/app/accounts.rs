@@ -109,6 +109,7 @@ async fn hold(
         reinstated_us: 0,
         reviewed_us: now_us,
         verified_us: now_us,
+        refusal: None,
         created_us: now_us,
         version: 1,
     };
@@ -138,6 +139,7 @@ async fn hold(
             connected_us: now_us,
             reviewed_us: now_us,
             verified_us: now_us,
+            refusal: None,
             ..before.clone()
         };
         waba::save(tx, &before, after).await?

@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use auth::Acting;
 use bus::{Consumer, Envelope, Failure, Verdict};
 use kernel::id::{NumberId, TenantId, WabaId};
-use proto::events::v1::{ElementRouted, NumberChanged, WabaHeard};
+use proto::common::v1::MetaError;
+use proto::events::v1::{ElementRouted, NumberChanged, WabaHeard, WabaRefused};
 use store::{Error, ScopedTx, Shard, SystemTx, purpose};
 use uuid::Uuid;
 
@@ -18,6 +19,7 @@ use crate::{
         account::{self, Word},
         step::Step,
     },
+    events::KeptMetaError,
     rows::{imported, onboarding, saga, waba},
 };
 
@@ -31,7 +33,15 @@ pub(crate) struct Heard(pub(crate) App);
 enum Told {
     Imported(imported::Model),
     First { tenant: Uuid, waba: Uuid, received_us: i64 },
+    Refused { tenant: Uuid, waba: Uuid, refused: Refused },
     Account { tenant: Uuid, waba: Uuid, field: String, element: String, said_us: i64 },
+}
+
+/// What Meta refused, and how.
+struct Refused {
+    generation: i64,
+    error: MetaError,
+    at_us: i64,
 }
 
 #[async_trait]
@@ -46,6 +56,7 @@ impl Consumer for Heard {
             "webhooks.element.account_update",
             "webhooks.element.account_review_update",
             "assets.number.changed",
+            "messaging.waba.refused",
         ]
         .map(str::to_owned)
         .to_vec()
@@ -65,11 +76,21 @@ impl Consumer for Heard {
                         Err(verdict) => verdict,
                     }
                 }
+                Ok(Told::Refused { tenant, waba, refused }) => {
+                    match self.find(tenant, waba).await? {
+                        Ok((acting, _)) => {
+                            self.changed(envelope, &acting, waba, |row| refuse(row, &refused))
+                                .await?
+                        }
+                        Err(verdict) => verdict,
+                    }
+                }
                 Ok(Told::Account { tenant, waba, field, element, said_us }) => {
                     match self.find(tenant, waba).await? {
                         Ok((acting, row)) => match account::word(&field, &element, &row.app_id) {
                             Some(word) => {
-                                self.said(envelope, &acting, waba, (&word, said_us)).await?
+                                let hear = |row| hear(row, (&word, said_us));
+                                self.changed(envelope, &acting, waba, hear).await?
                             }
                             None => Verdict::Done,
                         },
@@ -158,14 +179,15 @@ impl Heard {
         Ok(Verdict::Done)
     }
 
-    async fn said(
+    /// Changes the WABA, once for the event.
+    async fn changed(
         &self,
         envelope: &Envelope,
         acting: &Acting,
         waba: Uuid,
-        word: (&Word, i64),
+        change: impl Fn(waba::Model) -> waba::Model + Send + Sync,
     ) -> Result<Verdict, Failure> {
-        let id = envelope.id;
+        let (id, change) = (envelope.id, &change);
         self.0
             .store
             .write(acting, |tx: ScopedTx| async move {
@@ -173,7 +195,7 @@ impl Heard {
                     return Ok(());
                 }
                 let Some(before) = waba::lock(&tx, waba).await? else { return Ok(()) };
-                let after = hear(before.clone(), word);
+                let after = change(before.clone());
                 waba::save(&tx, &before, after).await.map(drop)
             })
             .await
@@ -184,6 +206,16 @@ impl Heard {
 
 async fn first(tx: &ScopedTx, id: kernel::id::EventId) -> Result<bool, Error> {
     Ok(tx.first_time(GROUP, &[id]).await?.into_iter().any(|first| first))
+}
+
+/// A WABA after Meta refused a credential of it: an older one than the present says nothing.
+fn refuse(mut row: waba::Model, refused: &Refused) -> waba::Model {
+    if refused.generation == row.credential_generation {
+        // Whatever the two clocks say, the refusal came after the connection that it is about.
+        row.disconnected_us = refused.at_us.max(row.connected_us + 1).max(row.disconnected_us);
+        row.refusal = KeptMetaError::keep(refused.error.clone());
+    }
+    row
 }
 
 /// A WABA after a word: the newest of each kind counts.
@@ -221,6 +253,18 @@ fn told(envelope: &Envelope) -> Result<Told, String> {
         let event = bus::decode::<WabaHeard>(envelope).map_err(undecoded)?;
         let (tenant, waba) = (tenant(&event.tenant_id)?, waba_id(&event.waba_id)?);
         return Ok(Told::First { tenant, waba, received_us: event.received_us });
+    }
+    if bus::is::<WabaRefused>(envelope) {
+        let event = bus::decode::<WabaRefused>(envelope).map_err(undecoded)?;
+        return Ok(Told::Refused {
+            tenant: tenant(&event.tenant_id)?,
+            waba: waba_id(&event.waba_id)?,
+            refused: Refused {
+                generation: event.credential_generation,
+                error: event.meta_error.unwrap_or_default(),
+                at_us: event.at_us,
+            },
+        });
     }
     let event = bus::decode::<ElementRouted>(envelope).map_err(undecoded)?;
     let element =

@@ -35,8 +35,7 @@ impl Trouble {
 
     /// Meta's words as a row keeps them.
     pub(crate) fn kept(&self) -> Option<String> {
-        let error = self.meta.as_deref().cloned()?;
-        serde_json::to_string(&KeptMetaError::from(error)).ok()
+        self.meta.as_deref().cloned().and_then(KeptMetaError::keep)
     }
 
     /// The trouble that a step's row tells of.

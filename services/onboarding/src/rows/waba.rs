@@ -43,6 +43,8 @@ pub(crate) struct Model {
     pub(crate) reinstated_us: i64,
     pub(crate) reviewed_us: i64,
     pub(crate) verified_us: i64,
+    /// Meta's words when it refused the present credential, as JSON.
+    pub(crate) refusal: Option<String>,
     pub(crate) created_us: i64,
     pub(crate) version: i64,
 }
@@ -147,6 +149,7 @@ pub(crate) async fn save(tx: &ScopedTx, before: &Model, mut row: Model) -> Resul
         .set(Column::ReinstatedUs, row.reinstated_us)
         .set(Column::ReviewedUs, row.reviewed_us)
         .set(Column::VerifiedUs, row.verified_us)
+        .set(Column::Refusal, row.refusal)
         .set(Column::Version, row.version)
         .filter(Column::WabaId.eq(row.waba_id).and(Column::Version.eq(before.version)))
         .exec()

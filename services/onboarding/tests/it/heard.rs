@@ -3,7 +3,8 @@
 use bus::{About, Envelope};
 use kernel::clock::{Clock, SystemClock};
 use kernel::ids::SystemIds;
-use proto::events::v1::{ElementRouted, WabaHeard};
+use proto::common::v1::MetaError;
+use proto::events::v1::{ElementRouted, WabaHeard, WabaRefused};
 use proto::onboarding::v1::{self as pb, OnboardingState, Step, WabaState};
 use rstest::rstest;
 use serde_json::json;
@@ -118,6 +119,47 @@ async fn a_customer_who_left_and_came_back_is_connected_whenever_the_old_word_co
     let gone = element(&live, "account_update", &update("ACCOUNT_DELETED"), left_s + 1_001);
     let waba = work(&world, &live, vec![gone], left_s + 1_002).await;
     assert_eq!(waba.state(), WabaState::NeedsReconnect);
+}
+
+fn refused(of: &pb::Onboarding, generation: i64, at_us: i64) -> Envelope {
+    let (ids, now) = (SystemIds::default(), Clock::now(&SystemClock));
+    let message = WabaRefused {
+        tenant_id: of.tenant_id.clone(),
+        waba_id: of.waba_id.clone(),
+        credential_generation: generation,
+        meta_error: Some(MetaError { code: 190, details: "Expired".into(), ..Default::default() }),
+        at_us,
+    };
+    let about = About::fact(uuid::Uuid::from_u128(1))
+        .of(of.tenant_id.parse().unwrap())
+        .within(of.waba_id.parse().unwrap());
+    envelope(bus::event(&ids, now, about, &message))
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_refused_credential_asks_to_be_connected_again_until_there_is_a_newer_one(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let world = World::start(backend).await;
+    let tenant = world.tenant("Casa Rosa").await;
+    let (live, signed) = world.live(&tenant).await;
+    let at_s = live.created_us / 1_000_000 + 100;
+    let generation =
+        world.waba(&live.tenant_id, &live.waba_id).await.unwrap().credential_generation;
+    // Told by a clock that is behind ours, and twice.
+    let told = refused(&live, generation, 1);
+    let waba = work(&world, &live, vec![told.clone(), told.clone()], at_s).await;
+    assert_eq!(waba.state(), WabaState::NeedsReconnect);
+    let refusal = waba.refusal.unwrap();
+    assert_eq!((refusal.code, refusal.details.as_str()), (190, "Expired"));
+    world.clock.advance(std::time::Duration::from_secs(200));
+    let again = world.meta.dialog_again(&world.app, &signed).await;
+    let begun = world.sign_up(&tenant, &again).await.unwrap();
+    let live = world.reaches(&begun.id, OnboardingState::Live).await;
+    let late = refused(&live, generation, (at_s + 10_000) * 1_000_000);
+    let waba = work(&world, &live, vec![late], at_s + 1_000).await;
+    assert_eq!((waba.state(), waba.refusal), (WabaState::Live, None));
 }
 
 #[rstest]
