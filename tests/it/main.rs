@@ -17,4 +17,6 @@ mod production;
 #[cfg(test)]
 mod readme;
 #[cfg(test)]
+mod reconnect;
+#[cfg(test)]
 mod support;

@@ -1,6 +1,5 @@
 //! The production wiring: one process a role over PostgreSQL and RabbitMQ, the sandbox as Meta.
 
-mod guest;
 mod house;
 mod live;
 mod trace;

@@ -2,6 +2,7 @@
 
 pub(crate) mod api;
 pub(crate) mod grpc;
+pub(crate) mod guest;
 pub(crate) mod process;
 pub(crate) mod spans;
 pub(crate) mod tools;

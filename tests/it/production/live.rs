@@ -10,12 +10,10 @@ use serde_json::{Value, json};
 use testkit::otlp::{self, Received};
 use tokio::task::JoinSet;
 
-use super::{
-    guest::{Guest, PATIENCE, mutate},
-    house::{House, Role},
-};
+use super::house::{House, Role};
 use crate::support::{
     Api,
+    guest::{Guest, PATIENCE, mutate},
     process::free_port,
     spans::{Traced, said},
     text,

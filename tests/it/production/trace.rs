@@ -6,12 +6,10 @@ use serde_json::{Value, json};
 use testkit::otlp::{self, Received};
 use tokio::task::JoinSet;
 
-use super::{
-    guest::Guest,
-    house::{House, Role},
-};
+use super::house::{House, Role};
 use crate::support::{
     Api,
+    guest::Guest,
     spans::{Trace, Traced, said, traceparent},
     text, until,
 };

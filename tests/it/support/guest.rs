@@ -7,22 +7,22 @@ use serde_json::{Value, json};
 use crate::support::{Api, text, until};
 
 /// How long a step that others do may take.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 const PASSWORD: &str = "a guest of the whole house";
 
 /// The business, once it is live.
 #[derive(Debug)]
-pub(super) struct Guest {
-    pub(super) onboarding: String,
-    pub(super) key: String,
-    pub(super) number: String,
-    pub(super) number_meta: String,
+pub(crate) struct Guest {
+    pub(crate) onboarding: String,
+    pub(crate) key: String,
+    pub(crate) number: String,
+    pub(crate) number_meta: String,
     /// What its invitation's link ends in.
-    pub(super) invitation: String,
+    pub(crate) invitation: String,
 }
 
 /// Runs a mutation that must work, and answers its payload.
-pub(super) async fn mutate(
+pub(crate) async fn mutate(
     api: &Api,
     token: &str,
     field: &str,
@@ -42,7 +42,7 @@ pub(super) async fn mutate(
 
 impl Guest {
     /// Walks the whole path for a business of this name, which is its idempotency key too.
-    pub(super) async fn welcome(api: &Api, operator: &str, name: &str, phone: &str) -> Self {
+    pub(crate) async fn welcome(api: &Api, operator: &str, name: &str, phone: &str) -> Self {
         let input = json!({"name": name, "idempotencyKey": format!("{name} tenant")});
         let made = mutate(api, operator, "tenantCreate", "tenant { id }", input).await;
         let tenant = text(&made, "/tenant/id").to_owned();
@@ -70,7 +70,7 @@ impl Guest {
     }
 
     /// Lets a customer write to the business, and answers Meta's id of the message.
-    pub(super) async fn customer_writes(&self, api: &Api, customer: &str, words: &str) -> String {
+    pub(crate) async fn customer_writes(&self, api: &Api, customer: &str, words: &str) -> String {
         let body = json!({"phone_number_id": self.number_meta, "profile_name": "Ada Lovelace",
             "message": {"type": "text", "text": {"body": words}}});
         let path = format!("/customers/{customer}/messages");
@@ -78,7 +78,7 @@ impl Guest {
     }
 
     /// Waits until a message has a status, and answers Meta's id of it.
-    pub(super) async fn reached(&self, api: &Api, message: &str, wanted: &str) -> String {
+    pub(crate) async fn reached(&self, api: &Api, message: &str, wanted: &str) -> String {
         until(&format!("the message {wanted}"), PATIENCE, async || {
             let query = "query($id: ID!) { message(id: $id) { status metaId } }";
             let data = api.graphql(&self.key, query, json!({"id": message})).await;
@@ -94,6 +94,11 @@ impl Guest {
 
 /// Our page, Meta's dialog, our callback: answers the onboarding and Meta's id of the number.
 async fn sign_up(api: &Api, link: &str, name: &str, phone: &str) -> (String, String) {
+    walk(api, link, &[("business_name", name), ("phone_number", phone)]).await
+}
+
+/// The same for what the customer fills in.
+pub(crate) async fn walk(api: &Api, link: &str, form: &[(&str, &str)]) -> (String, String) {
     let page = api.http.get(link).header("accept", "application/json").send().await;
     let page = page.expect("the page");
     let cookies = page.headers().get_all("set-cookie").iter();
@@ -101,9 +106,8 @@ async fn sign_up(api: &Api, link: &str, name: &str, phone: &str) -> (String, Str
         cookies.filter_map(|cookie| cookie.to_str().ok()?.split(';').next()).collect();
     let cookie = cookies.join("; ");
     let page: Value = page.json().await.expect("JSON");
-    let form = [("business_name", name), ("phone_number", phone)];
     let dialog = api.http.post(text(&page, "/dialog_url")).header("accept", "application/json");
-    let dialog = dialog.form(&form).send().await.expect("Meta's dialog");
+    let dialog = dialog.form(form).send().await.expect("Meta's dialog");
     let dialog: Value = dialog.json().await.expect("JSON");
     let number_meta = text(&dialog, "/phone_number_id").to_owned();
     let told = json!({"state": text(&page, "/state"), "code": text(&dialog, "/code"),
