@@ -111,11 +111,7 @@ async fn text_column(db: &Connection, text: &str, column: &str) -> Result<Vec<St
 }
 
 /// What of roles and their settings is not there, as SQL.
-async fn missing(
-    db: &Connection,
-    names: &Names,
-    database: &str,
-) -> Result<Vec<String>, Error> {
+async fn missing(db: &Connection, names: &Names, database: &str) -> Result<Vec<String>, Error> {
     let known: BTreeSet<String> =
         text_column(db, "SELECT rolname::text AS name FROM pg_roles", "name")
             .await?

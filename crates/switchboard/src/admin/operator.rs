@@ -35,7 +35,8 @@ pub(super) async fn create(args: CreateOperatorArgs) -> anyhow::Result<()> {
     let mut own = settings.clone();
     // Nobody is asked for anything here: no clock, no broker.
     own.clock.follow = String::new();
-    let house = House::open(own, Uses::IDENTITY, Readiness::new(), CancellationToken::new()).await?;
+    let house =
+        House::open(own, Uses::IDENTITY, Readiness::new(), CancellationToken::new()).await?;
     house.make_operator(&args.email, &args.name, &password).await?;
     line(&format!("operator {}", args.email));
     if made {
