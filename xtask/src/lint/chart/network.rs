@@ -1,6 +1,6 @@
 //! Network policies against the contracts: who may open a connection is who some method names as its caller (SUP-3).
 
-use super::pods::{list, service_of, text};
+use super::pods::{at, list, service_of, text};
 use crate::run::{files, read, root};
 use anyhow::Result;
 use serde_json::Value;
@@ -39,12 +39,12 @@ fn callers(text: &str) -> BTreeSet<String> {
 pub(super) fn check(objects: &[Value], contracts: &BTreeSet<Arrow>) -> Vec<String> {
     let mut findings = Vec::new();
     let (mut into, mut out) = (BTreeSet::new(), BTreeSet::new());
-    for policy in objects.iter().filter(|object| object["kind"] == "NetworkPolicy") {
-        let name = text(&policy["metadata"]["name"]);
-        let at = component(&policy["spec"]["podSelector"]);
+    for policy in objects.iter().filter(|object| *at(object, "/kind") == "NetworkPolicy") {
+        let name = text(at(policy, "/metadata/name"));
+        let here = component(at(policy, "/spec/podSelector"));
         let rules = |way: &str, peers: &str| {
-            list(&policy["spec"][way])
-                .map(|rule| (list(&rule[peers]).collect::<Vec<_>>(), ports(rule)))
+            list(at(policy, &format!("/spec/{way}")))
+                .map(|rule| (list(at(rule, &format!("/{peers}"))).collect::<Vec<_>>(), ports(rule)))
                 .collect::<Vec<_>>()
         };
         for (peers, ports) in rules("ingress", "from") {
@@ -52,14 +52,14 @@ pub(super) fn check(objects: &[Value], contracts: &BTreeSet<Arrow>) -> Vec<Strin
                 findings.push(format!("{name}: a rule admits everybody"));
             }
             let callers = peers.iter().filter(|_| ports.contains(&GRPC));
-            into.extend(callers.map(|peer| arrow(component(&peer["podSelector"]), at)));
+            into.extend(callers.map(|peer| arrow(component(at(peer, "/podSelector")), here)));
         }
         for (peers, ports) in rules("egress", "to") {
             if peers.is_empty() && ports.iter().any(|port| *port != 53) {
                 findings.push(format!("{name}: a rule lets out to everywhere"));
             }
             let callees = peers.iter().filter(|_| ports.contains(&GRPC));
-            out.extend(callees.map(|peer| arrow(at, component(&peer["podSelector"]))));
+            out.extend(callees.map(|peer| arrow(here, component(at(peer, "/podSelector")))));
         }
     }
     for (way, drawn) in [("admitted", &into), ("let out", &out)] {
@@ -78,11 +78,11 @@ fn arrow(caller: &str, callee: &str) -> Arrow {
 }
 
 fn component(selector: &Value) -> &str {
-    text(&selector["matchLabels"]["app.kubernetes.io/component"])
+    text(at(selector, "/matchLabels/app.kubernetes.io~1component"))
 }
 
 fn ports(rule: &Value) -> Vec<u64> {
-    list(&rule["ports"]).filter_map(|port| port["port"].as_u64()).collect()
+    list(at(rule, "/ports")).filter_map(|port| at(port, "/port").as_u64()).collect()
 }
 
 #[cfg(test)]

@@ -18,11 +18,10 @@ const SERVICES: [(&str, &[&str]); 6] = [
 const CALLS_META: [&str; 4] = ["onboarding", "assets", "messaging", "webhooks"];
 
 /// Which secrets a set of values shares between services.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Sharing {
-    database: bool,
-    broker: bool,
-    keys: bool,
+    /// Sections with `perService: false`.
+    sections: Vec<&'static str>,
     roles_of_a_dba: bool,
 }
 
@@ -30,22 +29,29 @@ impl Sharing {
     /// What the text of a values file says; nothing is shared by default.
     pub(super) fn of(values: &str) -> Result<Self> {
         let values: Value = serde_yaml_ng::from_str(values).context("a values file")?;
-        let shared = |section: &str| values[section]["perService"] == false;
+        let shared =
+            |section: &&str| *at(&values, &format!("/{section}/perService")) == Value::Bool(false);
         Ok(Self {
-            database: shared("database"),
-            broker: shared("broker"),
-            keys: shared("keys"),
-            roles_of_a_dba: values["migration"]["roles"] == "existing",
+            sections: ["database", "broker", "keys"].into_iter().filter(shared).collect(),
+            roles_of_a_dba: *at(&values, "/migration/roles") == "existing",
         })
     }
 
-    fn password(self, service: &str) -> String {
-        let key = own("password", service, self.database);
-        format!("switchboard-database/{key}")
+    /// The key for a service in the Secret of a section.
+    fn key(&self, section: &str, name: &str, service: &str) -> String {
+        if self.sections.contains(&section) || name == "pepper" {
+            name.to_owned()
+        } else {
+            format!("{name}-{service}")
+        }
+    }
+
+    fn password(&self, service: &str) -> String {
+        format!("switchboard-database/{}", self.key("database", "password", service))
     }
 
     /// What a pod of this component refers to, as `SECRET/KEY`. Keys of before are there only while one is changed.
-    fn secrets(self, component: &str) -> Option<BTreeSet<String>> {
+    fn secrets(&self, component: &str) -> Option<BTreeSet<String>> {
         if component == "migrate" {
             let url = ["switchboard-migration/migrate-url".to_owned()];
             let passwords = SERVICES.iter().map(|(service, _)| self.password(service));
@@ -58,19 +64,15 @@ impl Sharing {
             return Some([own_key].into());
         }
         let (_, keys) = SERVICES.iter().find(|(name, _)| *name == service)?;
-        let broker = format!("switchboard-broker/{}", own("url", service, self.broker));
+        let broker = format!("switchboard-broker/{}", self.key("broker", "url", service));
         let mut all = BTreeSet::from([own_key, self.password(service), broker]);
         for name in *keys {
-            let key = own(name, service, self.keys || *name == "pepper");
+            let key = self.key("keys", name, service);
             all.insert(format!("switchboard-keys/previous-{key} (optional)"));
             all.insert(format!("switchboard-keys/{key}"));
         }
         Some(all)
     }
-}
-
-fn own(name: &str, service: &str, shared: bool) -> String {
-    if shared { name.to_owned() } else { format!("{name}-{service}") }
 }
 
 /// The service of which a Deployment runs a role.
@@ -86,17 +88,17 @@ pub(super) fn service_of(component: &str) -> &str {
 pub(super) fn check(objects: &[Value], sharing: &Sharing) -> Vec<String> {
     let mut findings = Vec::new();
     for object in objects {
-        let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));
+        let (kind, name) = (text(at(object, "/kind")), text(at(object, "/metadata/name")));
         if kind == "Secret" {
             findings.push(format!("Secret {name}: the chart makes none, secrets are references"));
         }
-        let template = &object["spec"]["template"];
-        if !template["spec"].is_object() {
+        let template = at(object, "/spec/template");
+        if !at(template, "/spec").is_object() {
             continue;
         }
-        let component = text(&template["metadata"]["labels"]["app.kubernetes.io/component"]);
-        let mut of_pod = locked_down(&template["spec"]);
-        of_pod.extend(secrets(&template["spec"], component, *sharing));
+        let component = text(at(template, "/metadata/labels/app.kubernetes.io~1component"));
+        let mut of_pod = locked_down(at(template, "/spec"));
+        of_pod.extend(secrets(at(template, "/spec"), component, sharing));
         findings.extend(of_pod.into_iter().map(|finding| format!("{kind} {name}: {finding}")));
     }
     findings
@@ -109,34 +111,43 @@ fn locked_down(pod: &Value) -> Vec<String> {
             wrong.push(what.to_owned());
         }
     };
-    must(pod["automountServiceAccountToken"] == false, "automountServiceAccountToken is not false");
-    must(pod["enableServiceLinks"] == false, "enableServiceLinks is not false");
+    must(
+        *at(pod, "/automountServiceAccountToken") == false,
+        "automountServiceAccountToken is not false",
+    );
+    must(*at(pod, "/enableServiceLinks") == false, "enableServiceLinks is not false");
     for host in ["hostNetwork", "hostPID", "hostIPC"] {
-        must(pod[host].is_null(), &format!("{host} is set"));
+        must(pod.get(host).is_none(), &format!("{host} is set"));
     }
-    let security = &pod["securityContext"];
-    must(security["runAsNonRoot"] == true, "runAsNonRoot is not true");
-    must(security["runAsUser"].as_u64() >= Some(10_000), "runAsUser is below 10000");
-    must(security["seccompProfile"]["type"] == "RuntimeDefault", "seccomp is not RuntimeDefault");
+    let security = at(pod, "/securityContext");
+    must(*at(security, "/runAsNonRoot") == true, "runAsNonRoot is not true");
+    must(at(security, "/runAsUser").as_u64() >= Some(10_000), "runAsUser is below 10000");
+    must(
+        *at(security, "/seccompProfile/type") == "RuntimeDefault",
+        "seccomp is not RuntimeDefault",
+    );
     for container in containers(pod) {
-        let security = &container["securityContext"];
-        must(security["allowPrivilegeEscalation"] == false, "privileges may escalate");
-        must(security["readOnlyRootFilesystem"] == true, "the root file system can be written");
-        must(security["capabilities"]["drop"][0] == "ALL", "capabilities are kept");
-        let resources = &container["resources"];
-        let memory = &resources["limits"]["memory"];
+        let security = at(container, "/securityContext");
+        must(*at(security, "/allowPrivilegeEscalation") == false, "privileges may escalate");
         must(
-            memory.is_string() && *memory == resources["requests"]["memory"],
+            *at(security, "/readOnlyRootFilesystem") == true,
+            "the root file system can be written",
+        );
+        must(*at(security, "/capabilities/drop/0") == "ALL", "capabilities are kept");
+        let resources = at(container, "/resources");
+        let memory = at(resources, "/limits/memory");
+        must(
+            memory.is_string() && memory == at(resources, "/requests/memory"),
             "the memory limit is not the request",
         );
     }
-    for volume in list(&pod["volumes"]).filter(|volume| volume.get("emptyDir").is_some()) {
-        must(volume["emptyDir"]["sizeLimit"].is_string(), "an emptyDir has no sizeLimit");
+    for volume in list(at(pod, "/volumes")).filter(|volume| volume.get("emptyDir").is_some()) {
+        must(at(volume, "/emptyDir/sizeLimit").is_string(), "an emptyDir has no sizeLimit");
     }
     wrong
 }
 
-fn secrets(pod: &Value, component: &str, sharing: Sharing) -> Vec<String> {
+fn secrets(pod: &Value, component: &str, sharing: &Sharing) -> Vec<String> {
     let Some(allowed) = sharing.secrets(component) else {
         return vec![format!("no list says which secrets `{component}` may see")];
     };
@@ -146,27 +157,27 @@ fn secrets(pod: &Value, component: &str, sharing: Sharing) -> Vec<String> {
         if container.get("envFrom").is_some() {
             wrong.push("envFrom gives all keys of something at once".to_owned());
         }
-        for variable in list(&container["env"]) {
-            let source = &variable["valueFrom"]["secretKeyRef"];
+        for variable in list(at(container, "/env")) {
+            let source = at(variable, "/valueFrom/secretKeyRef");
             if source.is_object() {
-                let optional = if source["optional"] == true { " (optional)" } else { "" };
+                let optional = if *at(source, "/optional") == true { " (optional)" } else { "" };
                 seen.insert(format!(
                     "{}/{}{optional}",
-                    text(&source["name"]),
-                    text(&source["key"])
+                    text(at(source, "/name")),
+                    text(at(source, "/key"))
                 ));
             }
         }
     }
     wrong.extend(seen.difference(&allowed).map(|secret| format!("may not see {secret}")));
     wrong.extend(allowed.difference(&seen).map(|secret| format!("is not given {secret}")));
-    for volume in list(&pod["volumes"]) {
-        let mounted = &volume["secret"]["secretName"];
+    for volume in list(at(pod, "/volumes")) {
+        let mounted = at(volume, "/secret/secretName");
         let is_metas = *mounted == "switchboard-meta";
         if volume.get("projected").is_some() {
             wrong.push("a projected volume may carry any secret".to_owned());
         }
-        if !mounted.is_null() && !(is_metas && CALLS_META.contains(&service_of(component))) {
+        if !(mounted.is_null() || is_metas && CALLS_META.contains(&service_of(component))) {
             wrong.push(format!("may not mount {}", text(mounted)));
         }
     }
@@ -174,7 +185,12 @@ fn secrets(pod: &Value, component: &str, sharing: Sharing) -> Vec<String> {
 }
 
 fn containers(pod: &Value) -> impl Iterator<Item = &Value> {
-    list(&pod["initContainers"]).chain(list(&pod["containers"]))
+    list(at(pod, "/initContainers")).chain(list(at(pod, "/containers")))
+}
+
+/// What stands there, or null.
+pub(super) fn at<'a>(value: &'a Value, path: &str) -> &'a Value {
+    value.pointer(path).unwrap_or(&Value::Null)
 }
 
 pub(super) fn list(value: &Value) -> impl Iterator<Item = &Value> {
