@@ -4,12 +4,13 @@ WORKDIR /src
 COPY . .
 RUN cargo build --release --locked --bin switchboard
 # What the binary loads, at the paths where its loader looks.
-RUN mkdir -p /root-fs/tmp /root-fs/etc/ssl/certs \
+RUN mkdir -p /root-fs/etc/ssl/certs && install -d -m 1777 /root-fs/tmp \
  && ldd target/release/switchboard | grep -o '/[^ ]*' | xargs -I{} cp --parents -L {} /root-fs \
  && cp /etc/ssl/certs/ca-certificates.crt /root-fs/etc/ssl/certs/ \
  && install -D target/release/switchboard /root-fs/usr/local/bin/switchboard
 
 FROM scratch
 COPY --from=build /root-fs /
+ENV PATH=/usr/local/bin
 USER 10001:10001
 ENTRYPOINT ["/usr/local/bin/switchboard"]

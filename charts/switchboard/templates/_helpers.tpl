@@ -34,7 +34,7 @@ app.kubernetes.io/component: {{ .role }}
 {{- end -}}
 
 {{- define "switchboard.image" -}}
-{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{ .Values.image.repository }}{{ with .Values.image.digest }}@{{ . }}{{ else }}:{{ default .Chart.AppVersion .Values.image.tag }}{{ end }}
 {{- end -}}
 
 {{/* The service that a role is part of. */}}
@@ -69,24 +69,57 @@ capabilities:
   drop: ["ALL"]
 {{- end -}}
 
+{{/* One variable from one key of a Secret. */}}
+{{- define "switchboard.secretKey" -}}
+- name: SWITCHBOARD__{{ .name }}
+  valueFrom:
+    secretKeyRef: { name: {{ .secret | quote }}, key: {{ .key | quote }}{{ if .optional }}, optional: true{{ end }} }
+{{- end -}}
+
+{{/* The password of a service's database roles, under the name that pods and migration share. */}}
+{{- define "switchboard.databasePassword" -}}
+{{- $database := .root.Values.database -}}
+{{- include "switchboard.secretKey" (dict
+  "name" (printf "SERVICES__%s__DATABASE_PASSWORD" (upper .service))
+  "secret" $database.existingSecret
+  "key" (ternary (printf "password-%s" .service) "password" $database.perService)) -}}
+{{- end -}}
+
+{{/* Which services use a key; nobody else is given it. The binary asks for the same, and a lint holds the manifests to it. */}}
+{{- define "switchboard.usersOf" -}}
+kek: [identity, onboarding]
+page: [identity, onboarding, assets, messaging, webhooks]
+pepper: [identity]
+metaSecret: [onboarding, assets, messaging, webhooks]
+{{- end -}}
+
 {{/* Secrets as environment: names of settings, values by reference. */}}
 {{- define "switchboard.secretEnv" -}}
 {{- $root := .root -}}
 {{- $service := .service -}}
-- name: SWITCHBOARD__DATABASE__PASSWORD
-  valueFrom:
-    secretKeyRef: { name: {{ $root.Values.database.existingSecret }}, key: password }
-- name: SWITCHBOARD__BUS__URL
-  valueFrom:
-    secretKeyRef: { name: {{ $root.Values.broker.existingSecret }}, key: {{ if $root.Values.broker.perService }}url-{{ $service }}{{ else }}url{{ end }} }
-{{- range $name, $key := dict "KEK" "kek" "PAGE" "page" "PEPPER" "pepper" }}
-- name: SWITCHBOARD__KEYS__{{ $name }}
-  valueFrom:
-    secretKeyRef: { name: {{ $root.Values.keys.existingSecret }}, key: {{ $key }} }
+{{- $values := $root.Values -}}
+{{- $users := include "switchboard.usersOf" $root | fromYaml -}}
+{{ include "switchboard.secretKey" (dict
+  "name" (printf "SERVICES__%s__KEY" (upper $service))
+  "secret" (printf $values.serviceKeySecret $service)
+  "key" "service.key") }}
+{{- if ne $service "gateway" }}
+{{ include "switchboard.databasePassword" . }}
+{{ include "switchboard.secretKey" (dict
+  "name" (printf "SERVICES__%s__BROKER_URL" (upper $service))
+  "secret" $values.broker.existingSecret
+  "key" (ternary (printf "url-%s" $service) "url" $values.broker.perService)) }}
 {{- end }}
-- name: SWITCHBOARD__SERVICES__{{ upper $service }}__KEY
-  valueFrom:
-    secretKeyRef: { name: {{ printf $root.Values.serviceKeySecret $service }}, key: service.key }
+{{- range $name := list "kek" "page" "pepper" }}
+{{- if has $service (get $users $name) }}
+{{- $key := ternary (printf "%s-%s" $name $service) $name (and $values.keys.perService (ne $name "pepper")) }}
+{{ include "switchboard.secretKey" (dict
+  "name" (printf "KEYS__%s" (upper $name)) "secret" $values.keys.existingSecret "key" $key) }}
+{{ include "switchboard.secretKey" (dict
+  "name" (printf "KEYS__PREVIOUS_%s" (upper $name)) "secret" $values.keys.existingSecret
+  "key" (printf "previous-%s" $key) "optional" true) }}
+{{- end }}
+{{- end }}
 {{- end -}}
 
 {{/* How many proxies tell the client's address: as many as were set, else the chart's own ingress where it is on. */}}

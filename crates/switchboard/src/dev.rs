@@ -34,6 +34,7 @@ use crate::{
     migrate,
     ports::Ports,
     settings::{SERVERS, Settings},
+    uses::Uses,
     walk::{Client, string},
 };
 
@@ -76,7 +77,8 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
         migrate::migrate(&settings, service.as_str(), RolesMode::Create).await?;
     }
     let readiness = Readiness::new();
-    let house = House::open(settings.clone(), readiness.clone(), signals.stop.clone()).await?;
+    let stop = signals.stop.clone();
+    let house = House::open(settings.clone(), Uses::ALL, readiness.clone(), stop).await?;
     let password = data.random_text("operator_password", &ids)?;
     house.make_operator(OPERATOR, "Operator", &password).await?;
     let graph_app = house.graph.app(&app.id)?;

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     ports::Ports,
     settings::{Place, Settings},
+    uses::Uses,
 };
 
 /// A service that shall run, and which of its roles; `None` means all.
@@ -71,19 +72,21 @@ pub(crate) fn instance() -> String {
 }
 
 impl House {
-    /// Reads secrets, opens the bus and starts following the clock.
+    /// Reads the secrets that are used, opens the bus and starts following the clock.
     pub(crate) async fn open(
         settings: Settings,
+        uses: Uses,
         readiness: Readiness,
         stop: CancellationToken,
     ) -> anyhow::Result<Self> {
-        let apps = Arc::new(settings.meta.resolve()?);
+        let apps = if uses.apps { settings.meta.resolve()? } else { MetaApps::default() };
+        let apps = Arc::new(apps);
         let ids: Arc<dyn Ids> = Arc::new(SystemIds::new());
         let clock: Arc<dyn Clock> = if settings.clock.follow.is_empty() {
             Arc::new(SystemClock)
         } else {
             ensure!(
-                !apps.any_live(),
+                !settings.meta.any_live(),
                 "clock.follow is set and a Meta app is `live`: real messages go by the real clock"
             );
             net::clock::FollowedClock::follow(
@@ -93,10 +96,10 @@ impl House {
             )?
         };
         let graph = graph::Graph::new(settings.meta.graph.clone(), &apps)?;
-        let embedded = if settings.bus.url.is_set() {
-            None
-        } else {
+        let embedded = if uses.bus && !settings.has_broker() {
             Some(embedded_bus(&settings, &clock, &ids).await?)
+        } else {
+            None
         };
         let wall: Arc<dyn WallClock> = Arc::new(SystemClock);
         Ok(Self { settings, clock, wall, ids, apps, graph, readiness, stop, embedded })

@@ -13,6 +13,7 @@ mod sandbox;
 mod serve;
 mod settings;
 mod tour;
+mod uses;
 mod walk;
 
 use std::process::ExitCode;

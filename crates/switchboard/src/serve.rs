@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use net::{
     config::{load, print_config},
     drain::signals,
@@ -14,6 +14,7 @@ use crate::{
     house::{self, House, Wanted},
     ports::Ports,
     settings::Settings,
+    uses::{self, Uses},
 };
 
 /// Runs until a signal, then drains.
@@ -24,17 +25,13 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     let wanted = wanted(&args)?;
-    settings.database.of_an_installation("serve")?;
-    ensure!(
-        settings.bus.url.is_set(),
-        "`serve` runs on RabbitMQ: set bus.url; `switchboard dev` runs without it"
-    );
+    uses::check(&settings, &wanted)?;
     let name = args.services.join("+");
     let instance = house::instance();
     let guard = telemetry::init(&settings.telemetry, &name, &instance)?;
     let signals = signals()?;
     let readiness = Readiness::new();
-    let house = House::open(settings, readiness, signals.stop.clone()).await?;
+    let house = House::open(settings, Uses::of(&wanted), readiness, signals.stop.clone()).await?;
     let running =
         house.start(&wanted, Ports::default()).await.with_context(|| format!("starting {name}"))?;
     tracing::info!(instance, services = name, "started");

@@ -12,7 +12,7 @@ use kernel::{
     page::{PageKey, PageKeys},
     secret::{ExposeSecret as _, SecretString, Zeroizing, parse_key},
 };
-use meta::app::{MetaAppSettings, MetaApps};
+use meta::app::{Environment, MetaAppSettings, MetaApps};
 use net::{config::SecretRef, http::HttpLimits};
 use seal::{Kek, Keks};
 use serde::{Deserialize, Serialize};
@@ -69,6 +69,14 @@ pub(crate) struct Settings {
     pub(crate) webhooks: webhooks::Config,
     /// Settings of analytics.
     pub(crate) analytics: analytics::Config,
+}
+
+impl Settings {
+    /// Whether a broker is configured, for all services or for one of them.
+    pub(crate) fn has_broker(&self) -> bool {
+        let has_own = |service: &Service| self.services.of(*service).broker_url.is_set();
+        self.bus.url.is_set() || SERVERS.iter().any(has_own)
+    }
 }
 
 /// What tokens say.
@@ -251,9 +259,12 @@ impl DatabaseSettings {
         if self.url.is_empty() {
             return Ok(Database::Sqlite { path: self.folder.join(format!("{service}.sqlite")) });
         }
-        let password =
-            [own_password, &self.password].into_iter().find(|password| password.is_set());
-        let password = password.map(SecretRef::read).transpose().context("database.password")?;
+        let own = format!("services.{service}.database_password");
+        let password = [(own.as_str(), own_password), ("database.password", &self.password)]
+            .into_iter()
+            .find(|(_, password)| password.is_set())
+            .map(|(setting, password)| password.read().with_context(|| setting.to_owned()))
+            .transpose()?;
         let url = |role: String| with_user(&self.url, &role, password.as_ref());
         let prefix = &self.role_prefix;
         Ok(Database::Postgres {
@@ -396,6 +407,11 @@ pub(crate) struct MetaSettings {
 }
 
 impl MetaSettings {
+    /// Whether messages of an app reach people. Needs no secret.
+    pub(crate) fn any_live(&self) -> bool {
+        self.apps.iter().any(|app| app.environment == Environment::Live)
+    }
+
     /// The apps with their secrets.
     pub(crate) fn resolve(&self) -> anyhow::Result<MetaApps> {
         let apps =

@@ -1,11 +1,16 @@
-//! The Helm chart: linted, rendered with each set of values, and the result validated against Kubernetes' own schemas.
+//! The Helm chart: linted, rendered with each set of values, and the result validated against Kubernetes' own schemas and
+//! held to the rules of pods and of the network.
 //!
 //! Sets of values are the chart's defaults and each file in its `ci` folder, one of which turns everything on. Objects of other projects' kinds (monitors, alert rules) are
 //! rendered but not validated: their schemas are not Kubernetes'.
 
-use crate::run::{files, output, quietly, relative, root, write};
+mod network;
+mod pods;
+
+use crate::run::{files, output, quietly, read, relative, root, write};
 use crate::tools::tool;
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 use std::path::PathBuf;
 
 /// The oldest Kubernetes that the manifests are held against, and the newest with a bundled schema.
@@ -49,6 +54,20 @@ pub(super) fn lint() -> Result<()> {
         let has_proxy = ours.iter().any(|document| document.lines().any(|l| l == "kind: Ingress"));
         if has_proxy != text.contains("trusted_hops = ") {
             bail!("with {name}: proxies are trusted if and only if the chart has its ingress");
+        }
+        let objects = ours
+            .iter()
+            .map(|document| serde_yaml_ng::from_str(document))
+            .collect::<Result<Vec<Value>, _>>()
+            .with_context(|| format!("with {name}"))?;
+        let set = values.as_ref().map_or_else(|| Ok(String::new()), |path| read(path))?;
+        let findings = [
+            pods::check(&objects, &pods::Sharing::of(&set)?),
+            network::check(&objects, &network::contracts()?),
+        ]
+        .concat();
+        if !findings.is_empty() {
+            bail!("with {name}:\n{}\n{} findings", findings.join("\n"), findings.len());
         }
         let file = rendered.path().join("manifests.yaml");
         write(&file, &format!("---\n{}", ours.join("\n---\n")))?;

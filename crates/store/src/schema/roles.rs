@@ -32,7 +32,8 @@ pub struct Roles {
     pub mode: RolesMode,
     /// The database in which the lock over all roles is taken.
     pub lock_database: String,
-    /// Passwords by role, where logging in needs one; set when a role is made.
+    /// Passwords by role, where logging in needs one. `migrate` sets them each time that it makes roles itself, so a
+    /// password that was changed in the configuration is the role's from then on.
     pub passwords: BTreeMap<String, SecretString>,
 }
 
@@ -81,14 +82,26 @@ fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-fn create(names: &Names, passwords: &BTreeMap<String, SecretString>, role: &str) -> String {
+fn create(names: &Names, role: &str) -> String {
     if role == names.owner() {
         return format!("CREATE ROLE {role} NOLOGIN NOSUPERUSER NOBYPASSRLS");
     }
-    let password = passwords.get(role).map_or_else(String::new, |password| {
-        format!(" PASSWORD '{}'", password.expose_secret().replace('\'', "''"))
-    });
-    format!("CREATE ROLE {role} LOGIN NOSUPERUSER NOBYPASSRLS NOINHERIT{password}")
+    format!("CREATE ROLE {role} LOGIN NOSUPERUSER NOBYPASSRLS NOINHERIT")
+}
+
+/// Gives the service's roles their passwords. Nothing of such a statement may come into an error (SEC-6).
+async fn set_passwords(lock: &Connection, names: &Names, roles: &Roles) -> Result<(), Error> {
+    for role in names.logins() {
+        let Some(password) = roles.passwords.get(&role) else { continue };
+        let quoted = password.expose_secret().replace('\'', "''");
+        let text = format!("ALTER ROLE {role} PASSWORD '{quoted}'");
+        lock.execute_unprepared(&text).await.map_err(|_| {
+            Error::internal(format!(
+                "migrate cannot set the password of {role}: its user needs ADMIN OPTION on that role, or `--roles existing` leaves passwords alone"
+            ))
+        })?;
+    }
+    Ok(())
 }
 
 async fn text_column(db: &Connection, text: &str, column: &str) -> Result<Vec<String>, Error> {
@@ -98,12 +111,7 @@ async fn text_column(db: &Connection, text: &str, column: &str) -> Result<Vec<St
 }
 
 /// What of roles and their settings is not there, as SQL.
-async fn missing(
-    db: &Connection,
-    names: &Names,
-    roles: &Roles,
-    database: &str,
-) -> Result<Vec<String>, Error> {
+async fn missing(db: &Connection, names: &Names, database: &str) -> Result<Vec<String>, Error> {
     let known: BTreeSet<String> =
         text_column(db, "SELECT rolname::text AS name FROM pg_roles", "name")
             .await?
@@ -112,7 +120,7 @@ async fn missing(
     let mut wanted = vec![names.owner()];
     wanted.extend(names.logins());
     let absent = wanted.iter().filter(|role| !known.contains(*role));
-    let mut sql: Vec<String> = absent.map(|role| create(names, &roles.passwords, role)).collect();
+    let mut sql: Vec<String> = absent.map(|role| create(names, role)).collect();
     let text = format!(
         "SELECT r.rolname::text || ' ' || split_part(item, '=', 1) AS name \
          FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole \
@@ -136,19 +144,17 @@ pub(crate) async fn prepare(
     let run = |text: String| async move { lock.execute_unprepared(&text).await.map_err(failed) };
     run(format!("SELECT pg_advisory_lock({ROLES_LOCK})")).await?;
     let done = async {
-        let sql = missing(lock, names, roles, database).await?;
-        if sql.is_empty() {
-            return Ok(());
-        }
+        let sql = missing(lock, names, database).await?;
         match roles.mode {
             RolesMode::Create => {
                 for text in sql {
                     run(text).await?;
                 }
-                Ok(())
+                set_passwords(lock, names, roles).await
             }
+            RolesMode::Existing if sql.is_empty() => Ok(()),
             RolesMode::Existing => Err(Error::internal(format!(
-                "migrate with the roles that there are; run this first:\n{};",
+                "migrate with the roles that there are; run this first, and give each role that logs in its service's password:\n{};",
                 sql.join(";\n")
             ))),
         }

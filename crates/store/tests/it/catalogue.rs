@@ -1,5 +1,7 @@
 //! The catalogue of a migrated database follows the rules, and each deviation is named (§1.3).
 
+use std::collections::BTreeMap;
+
 use rstest::rstest;
 use store::Backend;
 use store::schema::catalogue_faults;
@@ -71,13 +73,18 @@ async fn given_roles_are_checked_and_what_is_missing_is_told_as_sql() {
     use store::schema::{Roles, RolesMode};
     let world = World::on(Backend::Postgres).await;
     let MigrateConfig::Postgres { url, .. } = &world.database.migrate else { panic!("PostgreSQL") };
-    let roles =
-        Roles { prefix: "sbt_none".to_owned(), mode: RolesMode::Existing, ..Roles::default() };
+    let roles = Roles {
+        prefix: "sbt_none".to_owned(),
+        mode: RolesMode::Existing,
+        passwords: BTreeMap::from([("sbt_none_sample".to_owned(), "canary-password".into())]),
+        ..Roles::default()
+    };
     let config = MigrateConfig::Postgres { url: url.clone(), roles };
     let refused = store::migrate::run::<Migrator>(&config, "sample").await.unwrap_err();
     let text = refused.to_string();
     assert!(text.contains("CREATE ROLE sbt_none_sample LOGIN"), "{text}");
     assert!(text.contains("SET search_path = sample"), "{text}");
+    assert!(!text.contains("canary"), "{text}");
     // The installation's own roles are there, so the same mode goes through with them.
     let MigrateConfig::Postgres { url, roles } = world.database.migrate.clone() else {
         panic!("PostgreSQL")

@@ -33,6 +33,8 @@ mod readmodels;
 #[cfg(test)]
 mod retries;
 #[cfg(test)]
+mod roles;
+#[cfg(test)]
 mod scoping;
 #[cfg(test)]
 mod support;

@@ -17,6 +17,7 @@ use crate::{
     dev_json::{self, DevJson},
     house::House,
     settings::Settings,
+    uses::Uses,
 };
 
 /// Makes the operator; the same e-mail again is answered alike, with its password untouched.
@@ -35,7 +36,8 @@ pub(super) async fn create(args: CreateOperatorArgs) -> anyhow::Result<()> {
     let mut own = settings.clone();
     // Nobody is asked for anything here: no clock, no broker.
     own.clock.follow = String::new();
-    let house = House::open(own, Readiness::new(), CancellationToken::new()).await?;
+    let house =
+        House::open(own, Uses::IDENTITY, Readiness::new(), CancellationToken::new()).await?;
     house.make_operator(&args.email, &args.name, &password).await?;
     line(&format!("operator {}", args.email));
     if made {
