@@ -2,7 +2,7 @@
 //! callers were told: at the named points of a message's path, and under load (`SWITCHBOARD_FAULT_KILLS` kills, 6 by
 //! default; `SWITCHBOARD_FAULT_SEED` repeats a run).
 
-mod check;
-mod load;
+pub(crate) mod check;
+pub(crate) mod load;
 mod points;
-mod storm;
+pub(crate) mod storm;

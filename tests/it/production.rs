@@ -2,6 +2,7 @@
 
 mod house;
 mod live;
+mod storm;
 mod trace;
 
 use self::house::House;

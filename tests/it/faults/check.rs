@@ -6,28 +6,28 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What was collected at the end of a run.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Story {
+pub(crate) struct Story {
     /// Ids that a caller was given.
-    pub(super) given: BTreeSet<String>,
+    pub(crate) given: BTreeSet<String>,
     /// Our history: id to (status, failure reason).
-    pub(super) history: BTreeMap<String, (String, String)>,
+    pub(crate) history: BTreeMap<String, (String, String)>,
     /// One entry a POST that the sandbox took: our id (`biz_opaque_callback_data`) and whether it was taken (HTTP 200).
-    pub(super) ledger: Vec<(String, bool)>,
+    pub(crate) ledger: Vec<(String, bool)>,
     /// The sandbox's last word on each message: our id to status.
-    pub(super) meta: BTreeMap<String, String>,
+    pub(crate) meta: BTreeMap<String, String>,
     /// Wamids of the inbound messages that the sandbox sent.
-    pub(super) inbound_sent: BTreeSet<String>,
+    pub(crate) inbound_sent: BTreeSet<String>,
     /// Wamids of the inbound messages that are stored, once an occurrence.
-    pub(super) inbound_stored: Vec<String>,
+    pub(crate) inbound_stored: Vec<String>,
     /// Kills in this run.
-    pub(super) kills: usize,
+    pub(crate) kills: usize,
 }
 
 /// At most this many messages may be unsettled a kill (DEL-1).
 const UNKNOWN_A_KILL: usize = 64;
 
 /// Everything that does not hold; empty means the story is whole.
-pub(super) fn faults(story: &Story) -> Vec<String> {
+pub(crate) fn faults(story: &Story) -> Vec<String> {
     let mut faults = Vec::new();
     for id in &story.given {
         if !story.history.contains_key(id) {

@@ -13,22 +13,22 @@ use crate::support::{Api, text};
 
 /// What callers were told.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Told {
+pub(crate) struct Told {
     given: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Told {
-    pub(super) fn given(&self) -> BTreeSet<String> {
+    pub(crate) fn given(&self) -> BTreeSet<String> {
         self.given.lock().expect("no panic held it").clone()
     }
 
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.given.lock().expect("no panic held it").len()
     }
 }
 
 /// Starts sending messages `from..to`, alternately from both demo tenants, each to a customer of its own.
-pub(super) fn send(
+pub(crate) fn send(
     api: &Api,
     told: &Told,
     seed: u64,
@@ -89,7 +89,7 @@ fn passing(answer: &Value) -> bool {
 }
 
 /// Lets `count` customers write to both tenants; Meta (the sandbox) is never down.
-pub(super) async fn customers_write(api: &Api, from: usize, count: usize) -> Vec<String> {
+pub(crate) async fn customers_write(api: &Api, from: usize, count: usize) -> Vec<String> {
     let mut wamids = Vec::with_capacity(count);
     for n in from..from + count {
         let number = api.of_tenant(n % 2, "/number/meta_id").to_owned();
@@ -101,7 +101,7 @@ pub(super) async fn customers_write(api: &Api, from: usize, count: usize) -> Vec
 }
 
 /// Every message of a tenant's number, page by page: (id, meta id, direction, status, reason).
-pub(super) async fn history(api: &Api, tenant: usize) -> Vec<[String; 5]> {
+pub(crate) async fn history(api: &Api, tenant: usize) -> Vec<[String; 5]> {
     let mut rows = Vec::new();
     let mut after = Value::Null;
     loop {

@@ -99,7 +99,7 @@ fn proves_something(met: &[Met]) {
 }
 
 /// Lets everything come to rest, then collects the story.
-pub(super) async fn settled_story(
+pub(crate) async fn settled_story(
     api: &Api,
     told: &Told,
     kills: usize,

@@ -7,6 +7,7 @@ mod leftovers;
 use std::{collections::BTreeMap, fmt::Write as _, fs, time::Duration};
 
 use serde_json::Value;
+use sqlx::{Connection as _, PgConnection};
 use tempfile::TempDir;
 
 use self::{configuration::Ports, leftovers::Leftovers};
@@ -64,12 +65,14 @@ pub(super) struct House {
     _sandbox: SandboxProcess,
     data: TempDir,
     dev_json: String,
+    environment: Vec<(String, String)>,
 }
 
 struct Running {
     name: &'static str,
     admin: u16,
     process: Process,
+    role: Role,
 }
 
 impl House {
@@ -95,10 +98,18 @@ impl House {
         let files = ["--config", &config, "--write-dev-json", &dev_json];
         let (code, out) = run(&[&operator[..], &files[..]].concat()).await;
         assert_eq!(code, 0, "{out}");
-        let mut house =
-            Self { processes: Vec::new(), leftovers, _sandbox: sandbox, data, dev_json };
+        let environment = environment.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        let mut house = Self {
+            processes: Vec::new(),
+            leftovers,
+            _sandbox: sandbox,
+            data,
+            dev_json,
+            environment: environment.collect(),
+        };
         for role in roles {
-            house.begin(role, &config, environment);
+            let begun = house.begin(role);
+            house.processes.push(begun);
         }
         house.ready().await;
         let (code, out) = house.check_meta(Some(ports.receiver)).await;
@@ -106,21 +117,48 @@ impl House {
         house
     }
 
-    fn begin(&mut self, role: &Role, config: &str, environment: &[(&str, &str)]) {
+    fn begin(&self, role: &Role) -> Running {
         let admin = free_port();
         let listen = format!("127.0.0.1:{admin}");
         let mut env = vec![("SWITCHBOARD__ADMIN__LISTEN", listen.as_str())];
-        env.extend(environment);
-        env.extend(role.env.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        let args = [&["serve"], role.args, &["--config", config]].concat();
+        let own = self.environment.iter().chain(&role.env);
+        env.extend(own.map(|(name, value)| (name.as_str(), value.as_str())));
+        let config = self.data.path().join("switchboard.toml");
+        let config = ["--config", config.to_str().expect("a path")];
+        let args = [&["serve"], role.args, &config].concat();
         let log = self.data.path().join(format!("{}.log", role.name));
         let process = Process::start(&args, &env, &log);
-        self.processes.push(Running { name: role.name, admin, process });
+        Running { name: role.name, admin, process, role: role.clone() }
+    }
+
+    /// Kills a process with -9.
+    pub(super) async fn kill(&mut self, name: &str) {
+        let mut all = self.processes.iter_mut();
+        all.find(|running| running.name == name).expect("a process").process.kill().await;
+    }
+
+    /// Starts one anew that was killed, and waits until all are ready.
+    pub(super) async fn start_again(&mut self, name: &str) {
+        let at = self.processes.iter().position(|running| running.name == name);
+        let at = at.expect("a process");
+        let begun = self.begin(&self.processes[at].role);
+        self.processes[at] = begun;
+        self.ready().await;
+    }
+
+    /// A number out of the database, asked by its maker.
+    pub(super) async fn count(&self, sql: &str) -> i64 {
+        let mut connection =
+            PgConnection::connect(&self.leftovers.admin_url()).await.expect("a connection");
+        sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+            .fetch_one(&mut connection)
+            .await
+            .expect("a number")
     }
 
     /// Waits until every process says that it is ready.
     async fn ready(&mut self) {
-        for Running { name, admin, process } in &mut self.processes {
+        for Running { name, admin, process, .. } in &mut self.processes {
             let url = format!("http://127.0.0.1:{admin}/readyz");
             until(&format!("{name} ready"), READY, async || {
                 assert!(!process.ended(), "{name} ended: {}", process.log());
