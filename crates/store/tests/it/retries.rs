@@ -26,7 +26,7 @@ async fn counters_in_two_rows_survive_deadlocks(#[case] backend: Backend) {
     world.store.write(&me, |tx| async move { tx.insert_many(rows.clone()).await }).await.unwrap();
     let ids = [rows[0].id.clone().unwrap(), rows[1].id.clone().unwrap()];
     let mut tasks = JoinSet::new();
-    for task in 0..8_usize {
+    for task in 0..4_usize {
         let (store, me) = (world.store.clone(), me.clone());
         tasks.spawn(async move {
             for _ in 0..10 {
@@ -47,13 +47,13 @@ async fn counters_in_two_rows_survive_deadlocks(#[case] backend: Backend) {
             }
         });
     }
-    within("80 units that lock each other", async {
+    within("40 units that lock each other", async {
         while let Some(done) = tasks.join_next().await {
             done.unwrap();
         }
     })
     .await;
-    assert_eq!(world.count("SELECT sum(n) FROM sample.note").await, 160);
+    assert_eq!(world.count("SELECT sum(n) FROM sample.note").await, 80);
 }
 
 #[tokio::test]
