@@ -12,6 +12,7 @@ mod content;
 mod error;
 mod execute;
 mod explanations;
+mod fields;
 mod handler;
 mod keys;
 mod limits;

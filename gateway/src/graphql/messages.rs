@@ -266,8 +266,8 @@ fn about_content(mut refusal: Refusal, whole: bool) -> Refusal {
             "context" => "context_message_id".to_owned(),
             "biz_opaque_callback_data" => "callback_data".to_owned(),
             "body_json" if whole => field.replacen("body_json", "body_json.json", 1),
-            "to" | "number_id" | "context_message_id" | "idempotency_key" | "send_at_us"
-            | "expires_us" | "body_json" => continue,
+            "to" | "number_id" | "context_message_id" | "callback_data" | "idempotency_key"
+            | "send_at_us" | "expires_us" | "body_json" => continue,
             _ if whole => format!("body_json.json.{field}"),
             _ => format!("body_json.{field}"),
         };

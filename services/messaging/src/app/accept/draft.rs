@@ -113,7 +113,10 @@ impl Draft {
         if let (Some(at), Some(until)) = (request.send_at, request.expires)
             && until <= at
         {
-            return Err(Error::invalid("expires_us", "must lie after send_at_us"));
+            return Err(Error::invalid(
+                "expires_us",
+                "must lie after the time that the message waits for",
+            ));
         }
         if request.expires.is_some_and(|until| until <= now) {
             return Err(Error::invalid("expires_us", "is over already"));
