@@ -53,6 +53,17 @@ macro_rules! payloads {
 }
 pub(crate) use payloads;
 
+/// What was tried, or the mutation's payload that says why not.
+macro_rules! or_refuse {
+    ($call:expr, $tried:expr) => {
+        match $tried {
+            Ok(value) => value,
+            Err(refusal) => return $call.refused(&refusal),
+        }
+    };
+}
+pub(crate) use or_refuse;
+
 impl Call {
     /// A refusal as a top-level error.
     pub(crate) fn error(&self, refusal: impl Into<Refusal>) -> async_graphql::Error {

@@ -179,3 +179,32 @@ async fn every_list_names_its_arguments() {
     }
     assert!(seen > 40, "only {seen} fields were named");
 }
+
+/// Whoever sends a key means to be safe from doing a thing twice: one that can be none is refused, wherever it is taken.
+#[tokio::test]
+async fn a_key_that_is_none_is_refused_by_every_mutation_that_takes_one() {
+    let gateway = Gateway::start().await;
+    let schema = Schema(parse_schema(gateway::schema_sdl()).unwrap());
+    let mut seen = 0;
+    for mutation in schema.fields("Mutation") {
+        let argument = &mutation.arguments[0].node.ty.node;
+        let (name, input) = (&mutation.name.node, named(argument));
+        if !schema.inputs(input).iter().any(|one| one.name.node == "idempotencyKey") {
+            continue;
+        }
+        for key in [String::new(), "k".repeat(256), "a\u{7}b".to_owned()] {
+            let mut given = schema.value(argument);
+            given["idempotencyKey"] = json!(key);
+            let query = format!(
+                "mutation($input: {input}!) {{ {name}(input: $input) {{ userErrors {{ field message }} }} }}"
+            );
+            let data = gateway.data(&gateway.token(), &query, json!({ "input": given })).await;
+            let errors = &data[name.as_str()]["userErrors"];
+            assert_eq!(errors[0]["field"], json!(["input", "idempotencyKey"]), "{name}: {key:?}");
+            assert!(errors[0]["message"].as_str().unwrap().contains("1 to 255"), "{name}");
+            seen += 1;
+        }
+    }
+    assert_eq!(gateway.fakes.methods(), Vec::<String>::new());
+    assert!(seen > 20, "only {seen} were tried");
+}
