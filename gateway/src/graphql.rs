@@ -9,6 +9,7 @@ mod call;
 mod connection;
 mod contacts;
 mod content;
+mod cost;
 mod error;
 mod execute;
 mod explanations;
@@ -92,6 +93,7 @@ pub(crate) fn schema(limits: &GraphqlLimits) -> Schema {
     .limit_recursive_depth(limits.recursion)
     .limit_directives(limits.directives)
     .disable_suggestions()
+    .extension(cost::Charging)
     .finish()
 }
 

@@ -153,6 +153,6 @@ fn error_of(refusal: &Refusal, now: Timestamp) -> async_graphql::Error {
 
 /// A refusal of what GraphQL has not looked at yet.
 pub(crate) fn server_error(refusal: &Refusal, now: Timestamp) -> ServerError {
-    let async_graphql::Error { message, extensions, .. } = error_of(refusal, now);
-    ServerError { extensions, ..ServerError::new(message, None) }
+    let async_graphql::Error { message, extensions, source } = error_of(refusal, now);
+    ServerError { extensions, source, ..ServerError::new(message, None) }
 }
