@@ -1,10 +1,11 @@
-//! What one tenant may ask of this process (OVL-1): so many requests a second, and so many calls, sockets and
-//! subscriptions at once. Whoever asks for more is told when to come again, before anything is read or looked up, and
+//! What one tenant may ask of this process (OVL-1): so many requests a second, of so much cost a minute (IN-4), and so
+//! many calls, sockets and subscriptions at once. Whoever asks for more is told when to come again, before anything is read or looked up, and
 //! takes nothing from the others.
 //!
 //! Each process counts for itself: what an installation takes from a tenant is the limits times its replicas (OVL-7).
 //! Nothing outlives the process, and who has been quiet is forgotten.
 
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -56,17 +57,20 @@ pub(crate) type Admitted = Share<Account>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Limit {
     Rate,
+    Cost,
     Calls,
     Sockets,
     Subscriptions,
 }
 
 impl Limit {
-    pub(crate) const ALL: [Self; 4] = [Self::Rate, Self::Calls, Self::Sockets, Self::Subscriptions];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Rate, Self::Cost, Self::Calls, Self::Sockets, Self::Subscriptions];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Rate => "rate",
+            Self::Cost => "cost",
             Self::Calls => "calls",
             Self::Sockets => "sockets",
             Self::Subscriptions => "subscriptions",
@@ -79,6 +83,12 @@ impl Limit {
             Self::Rate => (
                 "TOO_MANY_REQUESTS",
                 format!("you have sent more than {most} requests a second; come again then"),
+            ),
+            Self::Cost => (
+                "COST_EXHAUSTED",
+                format!(
+                    "your documents of the last minute cost more than {most} fields; come again later, with smaller pages"
+                ),
             ),
             Self::Calls => (
                 "TOO_MANY_AT_ONCE",
@@ -98,11 +108,15 @@ impl Limit {
     }
 }
 
+/// A bucket for each account.
+type Buckets = RateLimiter<Account, HashMapStateStore<Account>, DefaultClock>;
+
 /// Admits what callers ask for.
 #[derive(Debug)]
 pub(crate) struct Admission {
     limits: TenantLimits,
-    rate: RateLimiter<Account, HashMapStateStore<Account>, DefaultClock>,
+    rate: Buckets,
+    cost: Buckets,
     /// With so many buckets it is looked which of them are full again: those say nothing.
     look_at: AtomicUsize,
     calls: Shares<Account>,
@@ -117,6 +131,7 @@ impl Admission {
         Self {
             limits,
             rate: RateLimiter::hashmap(quota),
+            cost: RateLimiter::hashmap(Quota::per_minute(limits.cost_per_minute)),
             look_at: AtomicUsize::new(FEW),
             calls: Shares::new(limits.calls),
             sockets: Shares::new(limits.sockets),
@@ -133,6 +148,7 @@ impl Admission {
         let checked = self.rate.check_key(&account);
         if self.rate.len() >= self.look_at.load(Ordering::Relaxed) {
             self.rate.retain_recent();
+            self.cost.retain_recent();
             // Twice what is left: the work stays in proportion to the callers who come.
             self.look_at.store(FEW.max(2 * self.rate.len()), Ordering::Relaxed);
         }
@@ -140,6 +156,27 @@ impl Admission {
             let after = until.wait_time_from(DefaultClock::default().now());
             Limit::Rate.refuse(after, self.limits.requests_per_second)
         })
+    }
+
+    /// What a document costs, in fields. One that costs more than a whole minute's is let through by itself alone, when
+    /// nothing was asked for a minute: its own limit is another one.
+    pub(crate) fn document(&self, scope: &Scope, cost: usize) -> Result<(), Refusal> {
+        self.spend(Account::of(scope), cost)
+    }
+
+    fn spend(&self, account: Account, cost: usize) -> Result<(), Refusal> {
+        let most = self.limits.cost_per_minute;
+        let cost = u32::try_from(cost).ok().and_then(NonZeroU32::new);
+        let cost = cost.unwrap_or(NonZeroU32::MIN).min(most);
+        match self.cost.check_key_n(&account, cost) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(until)) => {
+                let after = until.wait_time_from(DefaultClock::default().now());
+                Err(Limit::Cost.refuse(after, most))
+            }
+            // It is no more than what fits.
+            Err(_too_much) => Err(Limit::Cost.refuse(LATER, most)),
+        }
     }
 
     /// A query or a mutation, until it is answered.
@@ -163,8 +200,6 @@ impl Admission {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU32;
-
     use uuid::Uuid;
 
     use super::*;
@@ -186,6 +221,22 @@ mod tests {
             assert_eq!(admission.turn(tenant(n)), Ok(()));
         }
         assert!(admission.rate.len() <= 2 * FEW, "{} are kept", admission.rate.len());
+    }
+
+    #[test]
+    fn cost_is_counted_a_minute_and_for_each_alone() {
+        let limits = TenantLimits {
+            cost_per_minute: NonZeroU32::new(100).unwrap(),
+            ..TenantLimits::default()
+        };
+        let admission = Admission::new(limits);
+        assert_eq!(admission.spend(tenant(1), 60), Ok(()));
+        let refused = admission.spend(tenant(1), 60).unwrap_err();
+        assert_eq!(refused.reason, "COST_EXHAUSTED");
+        let after = refused.retry.unwrap();
+        assert!(after > Duration::from_secs(10) && after <= Duration::from_mins(1), "{after:?}");
+        assert_eq!(admission.spend(tenant(2), 1_000_000), Ok(()), "by itself alone");
+        assert!(admission.spend(tenant(2), 1).is_err());
     }
 
     #[test]

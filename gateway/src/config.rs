@@ -145,6 +145,8 @@ pub struct TenantLimits {
     pub requests_per_second: NonZeroU32,
     /// Requests that may come at once after a quiet time.
     pub burst: NonZeroU32,
+    /// Cost of documents a minute, in fields; lists multiply by the page asked for. It may come at once.
+    pub cost_per_minute: NonZeroU32,
     /// Queries and mutations that are being answered at once.
     #[garde(range(min = 1))]
     pub calls: usize,
@@ -161,6 +163,7 @@ impl Default for TenantLimits {
         Self {
             requests_per_second: const { NonZeroU32::MIN.saturating_add(99) },
             burst: const { NonZeroU32::MIN.saturating_add(199) },
+            cost_per_minute: const { NonZeroU32::MIN.saturating_add(599_999) },
             calls: 50,
             sockets: 200,
             subscriptions: 500,

@@ -9,9 +9,11 @@ mod call;
 mod connection;
 mod contacts;
 mod content;
+mod cost;
 mod error;
 mod execute;
 mod explanations;
+mod fields;
 mod handler;
 mod keys;
 mod limits;
@@ -92,6 +94,7 @@ pub(crate) fn schema(limits: &GraphqlLimits) -> Schema {
     .limit_recursive_depth(limits.recursion)
     .limit_directives(limits.directives)
     .disable_suggestions()
+    .extension(cost::Charging)
     .finish()
 }
 

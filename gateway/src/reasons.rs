@@ -17,7 +17,7 @@ const fn r(word: &'static str, meaning: &'static str, remedy: &'static str) -> R
 }
 
 /// All of them, by word.
-pub const REASONS: [Reason; 127] = [
+pub const REASONS: [Reason; 128] = [
     r(
         "ALREADY_EXISTS",
         "A thing with these words exists.",
@@ -82,6 +82,11 @@ pub const REASONS: [Reason; 127] = [
         "Take it first, or wait for its release.",
     ),
     r("CONVERSATION_NOT_FOUND", "There is no such conversation in your reach.", "Check the id."),
+    r(
+        "COST_EXHAUSTED",
+        "Your documents of the last minute cost as much as they may in all.",
+        "Ask for smaller pages, or less often; `retryAt` says when there is room again.",
+    ),
     r(
         "DATABASE_UNAVAILABLE",
         "The database can't be reached.",

@@ -41,6 +41,11 @@ pub(crate) fn bytes(name: &str) -> ColumnDef {
     column(name).blob().not_null().take()
 }
 
+/// Bytes that may be absent.
+pub(crate) fn maybe_bytes(name: &str) -> ColumnDef {
+    column(name).blob().null().take()
+}
+
 /// A table of these columns under this primary key.
 pub(crate) fn table(name: &str, columns: Vec<ColumnDef>, key: &[&str]) -> TableCreateStatement {
     let mut table = Table::create();

@@ -9,6 +9,7 @@ use tonic::{Response, Status};
 
 use super::call::Call;
 use super::execute::MOST_ERRORS;
+use super::fields;
 use super::scalars::DateTime;
 use crate::refusal::{Kind, Refusal};
 
@@ -51,6 +52,17 @@ macro_rules! payloads {
     )+ };
 }
 pub(crate) use payloads;
+
+/// What was tried, or the mutation's payload that says why not.
+macro_rules! or_refuse {
+    ($call:expr, $tried:expr) => {
+        match $tried {
+            Ok(value) => value,
+            Err(refusal) => return $call.refused(&refusal),
+        }
+    };
+}
+pub(crate) use or_refuse;
 
 impl Call {
     /// A refusal as a top-level error.
@@ -102,19 +114,21 @@ impl Call {
     }
 
     fn user_errors(&self, refusal: &Refusal) -> Vec<UserError> {
-        let one = |field: Option<Vec<String>>, message: &str| UserError {
+        let one = |field: Option<Vec<String>>, message: String| UserError {
             code: refusal.reason.clone(),
             field,
-            message: message.to_owned(),
+            message,
             docs_url: self.docs_of(&refusal.reason),
             retry_at: refusal.retry.map(|after| DateTime(self.now() + after)),
         };
         if refusal.violations.is_empty() {
-            return vec![one(None, &refusal.message)];
+            return vec![one(None, fields::sentence(&refusal.message))];
         }
         let violations = refusal.violations.iter().take(MOST_ERRORS);
         violations
-            .map(|(field, message)| one(Some(input_path(field)), without_name(field, message)))
+            .map(|(field, message)| {
+                one(Some(fields::input_path(field)), fields::problem(field, message))
+            })
             .collect()
     }
 }
@@ -122,11 +136,11 @@ impl Call {
 fn error_of(refusal: &Refusal, now: Timestamp) -> async_graphql::Error {
     // By the arguments' own names, where the service says which they are.
     let named = refusal.violations.iter().take(MOST_ERRORS).map(|(field, message)| {
-        let path = input_path(field).split_off(1).join(".");
-        format!("`{path}`: {}", without_name(field, message))
+        format!("`{}`: {}", fields::argument(field), fields::problem(field, message))
     });
     let named: Vec<String> = named.collect();
-    let message = if named.is_empty() { refusal.message.clone() } else { named.join("; ") };
+    let message =
+        if named.is_empty() { fields::sentence(&refusal.message) } else { named.join("; ") };
     async_graphql::Error { message, source: Some(Arc::new(refusal.clone())), extensions: None }
         .extend_with(|_, extensions| {
             extensions.set("code", refusal.code_name());
@@ -139,74 +153,6 @@ fn error_of(refusal: &Refusal, now: Timestamp) -> async_graphql::Error {
 
 /// A refusal of what GraphQL has not looked at yet.
 pub(crate) fn server_error(refusal: &Refusal, now: Timestamp) -> ServerError {
-    let async_graphql::Error { message, extensions, .. } = error_of(refusal, now);
-    ServerError { extensions, ..ServerError::new(message, None) }
-}
-
-/// What is wrong with a field, where the sentence begins with the contract's name of it.
-fn without_name<'a>(field: &str, message: &'a str) -> &'a str {
-    let rest = message.strip_prefix(field).filter(|rest| rest.starts_with([':', ' ']));
-    rest.map_or(message, |rest| rest.trim_start_matches([':', ' ']))
-}
-
-/// The path of an input's field, from the name that the contract has for it: `components_json[0].text` is
-/// `["input", "components", "0", "text"]`.
-fn input_path(field: &str) -> Vec<String> {
-    let parts = field.split(['.', '[', ']']).filter(|part| !part.is_empty());
-    let mut path = vec!["input".to_owned()];
-    for (depth, part) in parts.enumerate() {
-        path.push(if depth == 0 { root_field(part) } else { camel(part) });
-    }
-    path
-}
-
-/// Fields that GraphQL names otherwise than the contracts do.
-fn root_field(name: &str) -> String {
-    match name {
-        "key_id" => "apiKeyId".to_owned(),
-        "body_json" => "content".to_owned(),
-        "expires_in_s" => "expiresInSeconds".to_owned(),
-        _ => match name.strip_suffix("_us") {
-            // Instants: `expires_us`, and `send_at_us`, which has its "at" already.
-            Some(at) if at.ends_with("_at") => camel(at),
-            Some(bare) => camel(&format!("{bare}_at")),
-            None => camel(name.strip_suffix("_json").unwrap_or(name)),
-        },
-    }
-}
-
-fn camel(snake: &str) -> String {
-    let mut out = String::with_capacity(snake.len());
-    let mut upper = false;
-    for letter in snake.chars() {
-        if letter == '_' {
-            upper = !out.is_empty();
-        } else if upper {
-            out.extend(letter.to_uppercase());
-            upper = false;
-        } else {
-            out.push(letter);
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-
-    #[rstest]
-    #[case("name", &["input", "name"])]
-    #[case("waba_id", &["input", "wabaId"])]
-    #[case("key_id", &["input", "apiKeyId"])]
-    #[case("expires_us", &["input", "expiresAt"])]
-    #[case("send_at_us", &["input", "sendAt"])]
-    #[case("expires_in_s", &["input", "expiresInSeconds"])]
-    #[case("components_json[0].text", &["input", "components", "0", "text"])]
-    #[case("body_json.text.preview_url", &["input", "content", "text", "previewUrl"])]
-    fn a_violation_names_the_argument(#[case] field: &str, #[case] path: &[&str]) {
-        assert_eq!(input_path(field), path);
-    }
+    let async_graphql::Error { message, extensions, source } = error_of(refusal, now);
+    ServerError { extensions, source, ..ServerError::new(message, None) }
 }

@@ -110,6 +110,11 @@ pub(crate) async fn serve(
         },
         Ok(ready) => execute::run(&house, services, ready).await,
     };
+    if let Answer::Refused { errors, .. } = &answer
+        && let Some(refusal) = errors.first().and_then(|error| error.source::<Refusal>())
+    {
+        return refuse(&house, media, refusal, &about);
+    }
     let status = match (&answer, media) {
         (Answer::Ran(_), _) | (Answer::Refused { .. }, Media::Json) => StatusCode::OK,
         (Answer::Refused { .. }, Media::Graphql) => StatusCode::BAD_REQUEST,

@@ -1,12 +1,16 @@
 //! API keys of a tenant.
 
+use std::result::Result as StdResult;
+
 use async_graphql::{Context, InputObject, Object, Result};
+use futures::future::try_join_all;
 use proto::identity::v1 as pb;
+use tonic::Code;
 
 use super::call::Call;
 use super::connection::{Connection, Paging, page_cost};
-use super::error::payloads;
-use super::scalars::{DateTime, ID, at, maybe_at, micros, some};
+use super::error::{or_refuse, payloads};
+use super::scalars::{DateTime, ID, at, idempotency_key, maybe_at, micros, some};
 use super::words::{Environment, Order, Word as _};
 use crate::refusal::Refusal;
 
@@ -102,6 +106,17 @@ struct ApiKeyRevokeInput {
     api_key_id: ID,
 }
 
+/// Refuses WABAs that are not the caller's: identity, which keeps the key, knows none.
+async fn all_own(call: &Call, wabas: &[ID]) -> StdResult<(), Refusal> {
+    let found = try_join_all(wabas.iter().map(|id| call.load.wabas.load(id))).await?;
+    let missing = found.iter().position(Option::is_none);
+    let Some(place) = missing else { return Ok(()) };
+    let problem = "names no WhatsApp Business Account of yours".to_owned();
+    let mut refusal = Refusal::new(Code::NotFound, "WABA_NOT_FOUND", problem.clone());
+    refusal.violations.push((format!("waba_ids[{place}]"), problem));
+    Err(refusal)
+}
+
 payloads! {
     ApiKeyCreatePayload {
         api_key: ApiKey,
@@ -134,13 +149,15 @@ impl KeyMutation {
             }
         }
         let wabas = input.waba_ids.unwrap_or_default();
+        or_refuse!(call, all_own(call, &wabas).await);
+        let idempotency_key = or_refuse!(call, idempotency_key(input.idempotency_key));
         let request = pb::CreateApiKeyRequest {
             name: input.name,
             environment: input.environment.word().to_owned(),
             permissions: input.permissions.unwrap_or_default(),
             waba_ids: wabas.into_iter().map(|id| id.0).collect(),
             expires_us: micros(input.expires_at),
-            idempotency_key: input.idempotency_key.unwrap_or_default(),
+            idempotency_key,
         };
         call.settle(call.keys().create_api_key(request).await, |answer| ApiKeyCreatePayload {
             api_key: answer.key.map(ApiKey),

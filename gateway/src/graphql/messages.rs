@@ -7,11 +7,13 @@ use super::call::Call;
 use super::connection::{Connection, Paging, call_cost, page_cost};
 use super::contacts::{self, Contact, Conversation};
 use super::content::MessageContentInput;
-use super::error::payloads;
+use super::error::{or_refuse, payloads};
 use super::explanations::MetaError;
 use super::node::must_be;
 use super::numbers::{self, Number};
-use super::scalars::{DateTime, ID, Json, at, given, json, maybe_at, micros, some};
+use super::scalars::{
+    DateTime, ID, Json, at, given, idempotency_key, json, maybe_at, micros, some,
+};
 use super::templates::{self, Template};
 use super::words::{Contract as _, Direction, Dispatch, MessageStatus, Order, Origin, Word as _};
 use crate::refusal::Refusal;
@@ -228,9 +230,9 @@ struct MessageSendInput {
     context_message_id: Option<String>,
     /// Your own data, given back in your webhooks; at most 512 characters.
     callback_data: Option<String>,
-    /// Not before then; absent means now.
+    /// Not before then, at most 30 days ahead; absent means now.
     send_at: Option<DateTime>,
-    /// Give up when it has not left by then; absent means what suits the type.
+    /// Give up when it has not left by then, at most 30 days after it may leave; absent means what suits the type.
     expires_at: Option<DateTime>,
     /// The same key with the same input answers the same message for 7 days.
     idempotency_key: Option<String>,
@@ -266,8 +268,8 @@ fn about_content(mut refusal: Refusal, whole: bool) -> Refusal {
             "context" => "context_message_id".to_owned(),
             "biz_opaque_callback_data" => "callback_data".to_owned(),
             "body_json" if whole => field.replacen("body_json", "body_json.json", 1),
-            "to" | "number_id" | "context_message_id" | "idempotency_key" | "send_at_us"
-            | "expires_us" | "body_json" => continue,
+            "to" | "number_id" | "context_message_id" | "callback_data" | "idempotency_key"
+            | "send_at_us" | "expires_us" | "body_json" => continue,
             _ if whole => format!("body_json.json.{field}"),
             _ => format!("body_json.{field}"),
         };
@@ -288,18 +290,14 @@ impl MessageMutation {
         input: MessageSendInput,
     ) -> Result<MessageSendPayload> {
         let call = Call::of(ctx)?;
-        if input.idempotency_key.as_deref() == Some("") {
-            // Who sends one means to be safe from sending twice.
-            let why = "must be 1 to 255 printable characters; leave it out for none";
-            return call.refused(&Refusal::of_field("idempotency_key", why));
-        }
+        let idempotency_key = or_refuse!(call, idempotency_key(input.idempotency_key));
         let whole = matches!(input.content, MessageContentInput::Json(_));
         let request = pb::SendMessageRequest {
             number_id: input.number_id.0,
             to: input.to,
             body_json: input.content.body().to_string(),
             context_message_id: input.context_message_id.unwrap_or_default(),
-            idempotency_key: input.idempotency_key.unwrap_or_default(),
+            idempotency_key,
             callback_data: input.callback_data.unwrap_or_default(),
             origin: pb::Origin::Api.into(),
             send_at_us: micros(input.send_at),

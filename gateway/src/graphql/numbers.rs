@@ -5,9 +5,9 @@ use proto::assets::v1 as pb;
 
 use super::call::Call;
 use super::connection::{Connection, Paging, call_cost, nested_cost, page_cost};
-use super::error::payloads;
+use super::error::{or_refuse, payloads};
 use super::node::must_be;
-use super::scalars::{DateTime, ID, at, given, some};
+use super::scalars::{DateTime, ID, at, given, idempotency_key, some};
 use super::wabas::{self, Waba};
 use super::words::{Environment, Order, Word as _};
 use crate::refusal::Refusal;
@@ -253,7 +253,8 @@ payloads! {
 }
 
 impl ProfileUpdateInput {
-    fn request(self) -> pb::UpdateProfileRequest {
+    /// The request, under a key that was looked at.
+    fn request(self, idempotency_key: String) -> pb::UpdateProfileRequest {
         let mut update_mask = Vec::new();
         let mut taken = |name: &str, value: Option<String>| {
             value.inspect(|_| update_mask.push(name.to_owned())).unwrap_or_default()
@@ -274,7 +275,7 @@ impl ProfileUpdateInput {
             number_id: self.number_id.0,
             profile: Some(profile),
             update_mask,
-            idempotency_key: self.idempotency_key.unwrap_or_default(),
+            idempotency_key,
         }
     }
 }
@@ -305,7 +306,8 @@ impl NumberMutation {
         input: ProfileUpdateInput,
     ) -> Result<ProfileUpdatePayload> {
         let call = Call::of(ctx)?;
-        call.settle(call.numbers().update_profile(input.request()).await, |answer| {
+        let key = or_refuse!(call, idempotency_key(input.idempotency_key.clone()));
+        call.settle(call.numbers().update_profile(input.request(key)).await, |answer| {
             ProfileUpdatePayload {
                 profile: answer.profile.map(Profile::from),
                 ..Default::default()
@@ -330,7 +332,7 @@ mod tests {
             websites: Some(vec![]),
             idempotency_key: None,
         };
-        let request = input.request();
+        let request = input.request(String::new());
         assert_eq!(request.update_mask, ["about", "description", "websites"]);
         assert_eq!(request.profile.unwrap().description, "Bread");
     }

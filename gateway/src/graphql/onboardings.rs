@@ -5,10 +5,10 @@ use proto::onboarding::v1 as pb;
 
 use super::call::Call;
 use super::connection::{Connection, Paging, call_cost, page_cost};
-use super::error::payloads;
+use super::error::{or_refuse, payloads};
 use super::explanations::MetaError;
 use super::node::must_be;
-use super::scalars::{DateTime, ID, at, given, maybe_at, some, some_id};
+use super::scalars::{DateTime, ID, at, given, idempotency_key, maybe_at, some, some_id};
 use super::tenants::{self, Tenant};
 use super::wabas::{self, Waba};
 use super::words::{Contract as _, OnboardingState, Order, Step, StepState};
@@ -107,9 +107,14 @@ impl OnboardingStep {
         maybe_at(self.0.finished_us)
     }
 
-    /// What went wrong, in our words.
+    /// What went wrong, in our words; null once a later try did not fail.
     async fn error(&self) -> Option<&str> {
         some(&self.0.error)
+    }
+
+    /// What is worth knowing of a step that did not fail: what it found, what it waits for, why it was skipped.
+    async fn note(&self) -> Option<&str> {
+        some(&self.0.note)
     }
 
     /// What Meta said, where Meta said no.
@@ -199,7 +204,7 @@ struct InvitationCreateInput {
     tenant_id: ID,
     /// Our name of the Meta app that the business signs up with; absent: the first configured one.
     app_id: Option<String>,
-    /// Absent: 14 days; at most 90 days.
+    /// 60 to 7,776,000 (90 days); absent: 14 days.
     expires_in_seconds: Option<i32>,
     /// The same key with the same input answers the same invitation for 7 days.
     idempotency_key: Option<String>,
@@ -254,16 +259,21 @@ impl OnboardingMutation {
         input: InvitationCreateInput,
     ) -> Result<InvitationCreatePayload> {
         let call = Call::of(ctx)?;
-        let Ok(expires_in_s) = u32::try_from(input.expires_in_seconds.unwrap_or_default()) else {
-            let mut refusal = Refusal::invalid("an invitation lives for some time");
-            refusal.violations.push(("expires_in_s".to_owned(), "is less than 0".to_owned()));
-            return call.refused(&refusal);
+        // To onboarding 0 is the usual life; who writes it here means something else.
+        let expires_in_s = match input.expires_in_seconds.map(u32::try_from) {
+            None => 0,
+            Some(Ok(seconds)) if seconds > 0 => seconds,
+            Some(_) => {
+                let why = "must be 60 to 7776000 (90 days); leave it out for the usual life";
+                return call.refused(&Refusal::of_field("expires_in_s", why));
+            }
         };
+        let idempotency_key = or_refuse!(call, idempotency_key(input.idempotency_key));
         let request = pb::CreateInvitationRequest {
             tenant_id: input.tenant_id.0,
             app_id: given(input.app_id.map(ID)),
             expires_in_s,
-            idempotency_key: input.idempotency_key.unwrap_or_default(),
+            idempotency_key,
         };
         call.settle(call.invitations().create_invitation(request).await, |answer| {
             InvitationCreatePayload {

@@ -5,8 +5,8 @@ use proto::identity::v1 as pb;
 
 use super::call::Call;
 use super::connection::{Connection, Paging, page_cost};
-use super::error::payloads;
-use super::scalars::{DateTime, ID, at, given, some, some_id};
+use super::error::{or_refuse, payloads};
+use super::scalars::{DateTime, ID, at, given, idempotency_key, some, some_id};
 use super::tenants::{self, Tenant};
 use super::words::{Environment, Order, Word as _};
 
@@ -212,11 +212,12 @@ impl PeopleMutation {
         input: PersonCreateInput,
     ) -> Result<PersonCreatePayload> {
         let call = Call::of(ctx)?;
+        let idempotency_key = or_refuse!(call, idempotency_key(input.idempotency_key));
         let request = pb::CreatePersonRequest {
             email: input.email,
             name: input.name,
             role: input.role,
-            idempotency_key: input.idempotency_key.unwrap_or_default(),
+            idempotency_key,
         };
         call.settle(call.people().create_person(request).await, |answer| {
             let set_password_url = password_link(call, &answer.set_password_token);
@@ -238,6 +239,7 @@ impl PeopleMutation {
         input: DeskPersonCreateInput,
     ) -> Result<DeskPersonCreatePayload> {
         let call = Call::of(ctx)?;
+        let idempotency_key = or_refuse!(call, idempotency_key(input.idempotency_key));
         let request = pb::CreateDeskPersonRequest {
             email: input.email,
             name: input.name,
@@ -245,7 +247,7 @@ impl PeopleMutation {
             tenant_id: given(input.tenant_id),
             partner_id: given(input.partner_id),
             operator: input.operator,
-            idempotency_key: input.idempotency_key.unwrap_or_default(),
+            idempotency_key,
         };
         call.settle(call.people().create_desk_person(request).await, |answer| {
             let set_password_url = password_link(call, &answer.set_password_token);

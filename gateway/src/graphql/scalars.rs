@@ -3,6 +3,8 @@
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use kernel::time::Timestamp;
 
+use crate::refusal::Refusal;
+
 pub(crate) use async_graphql::ID;
 
 /// Any JSON.
@@ -73,4 +75,20 @@ pub(crate) fn given(id: Option<ID>) -> String {
 /// JSON that a service keeps as text; null where it is none.
 pub(crate) fn json(text: &str) -> Option<Json> {
     serde_json::from_str(text).ok().map(async_graphql::Json)
+}
+
+/// Longest idempotency key, in characters.
+const LONGEST_KEY: usize = 255;
+
+/// An idempotency key as the contracts have it, where "" is none. Who sends one means to be safe from doing a thing twice,
+/// so that an empty one is no absent one.
+pub(crate) fn idempotency_key(given: Option<String>) -> Result<String, Refusal> {
+    let Some(key) = given else { return Ok(String::new()) };
+    let lawful =
+        !key.is_empty() && key.chars().count() <= LONGEST_KEY && !key.chars().any(char::is_control);
+    if lawful {
+        return Ok(key);
+    }
+    let why = "must be 1 to 255 printable characters; leave it out for none";
+    Err(Refusal::of_field("idempotency_key", why))
 }

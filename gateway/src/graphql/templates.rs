@@ -5,11 +5,11 @@ use proto::assets::v1 as pb;
 
 use super::call::Call;
 use super::connection::{Connection, Paging, nested_cost, page_cost};
-use super::error::payloads;
+use super::error::{or_refuse, payloads};
 use super::explanations::MetaError;
 use super::node::must_be;
 use super::numbers::HistoryEntry;
-use super::scalars::{DateTime, ID, Json, at, given, json, some};
+use super::scalars::{DateTime, ID, Json, at, given, idempotency_key, json, some};
 use super::wabas::{self, Waba};
 use super::words::{Environment, Order, Word as _};
 
@@ -230,6 +230,7 @@ impl TemplateMutation {
         input: TemplateCreateInput,
     ) -> Result<TemplateCreatePayload> {
         let call = Call::of(ctx)?;
+        let idempotency_key = or_refuse!(call, idempotency_key(input.idempotency_key));
         let request = pb::CreateTemplateRequest {
             waba_id: input.waba_id.0,
             name: input.name,
@@ -237,7 +238,7 @@ impl TemplateMutation {
             category: input.category,
             parameter_format: input.parameter_format.unwrap_or_default(),
             components_json: input.components.0.to_string(),
-            idempotency_key: input.idempotency_key.unwrap_or_default(),
+            idempotency_key,
         };
         call.settle(call.templates().create_template(request).await, |answer| {
             TemplateCreatePayload { template: answer.template.map(Template), ..Default::default() }
@@ -251,11 +252,12 @@ impl TemplateMutation {
         input: TemplateEditInput,
     ) -> Result<TemplateEditPayload> {
         let call = Call::of(ctx)?;
+        let idempotency_key = or_refuse!(call, idempotency_key(input.idempotency_key));
         let request = pb::EditTemplateRequest {
             template_id: input.template_id.0,
             components_json: input.components.map(|components| components.0.to_string()),
             category: input.category,
-            idempotency_key: input.idempotency_key.unwrap_or_default(),
+            idempotency_key,
         };
         call.settle(call.templates().edit_template(request).await, |answer| TemplateEditPayload {
             template: answer.template.map(Template),

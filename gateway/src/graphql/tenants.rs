@@ -5,10 +5,10 @@ use proto::onboarding::v1 as pb;
 
 use super::call::Call;
 use super::connection::{Connection, Paging, nested_cost, page_cost};
-use super::error::payloads;
+use super::error::{or_refuse, payloads};
 use super::measures::TenantFigures;
 use super::onboardings::Onboarding;
-use super::scalars::{DateTime, ID, at, given, some_id};
+use super::scalars::{DateTime, ID, at, given, idempotency_key, some_id};
 use super::wabas::Waba;
 use super::words::{Contract as _, OptInCategory, Order, TenantState, Word as _};
 use super::{onboardings, wabas};
@@ -246,11 +246,12 @@ impl TenantMutation {
         input: TenantCreateInput,
     ) -> Result<TenantCreatePayload> {
         let call = Call::of(ctx)?;
+        let idempotency_key = or_refuse!(call, idempotency_key(input.idempotency_key));
         let request = pb::CreateTenantRequest {
             name: input.name,
             partner_id: given(input.partner_id),
             region: input.region.unwrap_or_default(),
-            idempotency_key: input.idempotency_key.unwrap_or_default(),
+            idempotency_key,
         };
         call.settle(call.tenants().create_tenant(request).await, |answer| TenantCreatePayload {
             tenant: answer.tenant.map(Tenant),
@@ -326,10 +327,8 @@ impl TenantMutation {
         input: PartnerCreateInput,
     ) -> Result<PartnerCreatePayload> {
         let call = Call::of(ctx)?;
-        let request = pb::CreatePartnerRequest {
-            name: input.name,
-            idempotency_key: input.idempotency_key.unwrap_or_default(),
-        };
+        let idempotency_key = or_refuse!(call, idempotency_key(input.idempotency_key));
+        let request = pb::CreatePartnerRequest { name: input.name, idempotency_key };
         call.settle(call.partners().create_partner(request).await, |answer| PartnerCreatePayload {
             partner: answer.partner.map(Partner),
             ..Default::default()

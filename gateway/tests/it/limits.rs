@@ -209,3 +209,22 @@ async fn a_tenant_has_a_bounded_number_of_subscriptions_over_all_its_sockets() {
     first.subscribe("5", UPDATES).await;
     until_opened(&gateway, &opened, 4).await;
 }
+
+#[tokio::test]
+async fn a_tenant_whose_documents_cost_too_much_is_told_to_wait_before_anything_runs() {
+    let limits =
+        TenantLimits { cost_per_minute: NonZeroU32::new(500).unwrap(), ..TenantLimits::default() };
+    let gateway = Gateway::start_with(with(limits)).await;
+    gateway.fakes.on(LIST, |_: ListMessagesRequest| Ok(ListMessagesResponse::default()));
+    let big = "{ messages(first: 100) { nodes { id status dispatch } } }";
+    gateway.data(&gateway.token(), big, json!({})).await;
+    assert_eq!(gateway.fakes.methods(), [LIST]);
+    let refused = gateway.graphql_raw(&gateway.token(), big, json!({})).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{refused:?}");
+    assert!(refused.header("retry-after").parse::<u64>().unwrap() >= 1, "{refused:?}");
+    is_told_to_wait(&gateway, &refused.json()["errors"][0], "COST_EXHAUSTED");
+    assert_eq!(gateway.fakes.methods(), Vec::<String>::new());
+    // Another tenant has its own, and what costs little still passes.
+    gateway.data(&gateway.token_of(OTHER), big, json!({})).await;
+    gateway.data(&gateway.token(), MESSAGES, json!({})).await;
+}

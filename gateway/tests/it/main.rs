@@ -15,6 +15,8 @@ mod limits;
 #[cfg(test)]
 mod mapping;
 #[cfg(test)]
+mod naming;
+#[cfg(test)]
 mod onboarding;
 #[cfg(test)]
 mod schema;

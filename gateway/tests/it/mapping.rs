@@ -411,3 +411,57 @@ async fn figures_of_a_page_of_tenants_are_one_call() {
         ["DeskMeasureService/ListTenantFigures", "TenantService/ListTenants"]
     );
 }
+
+#[rstest]
+#[case::nothing(0)]
+#[case::less(-1)]
+#[tokio::test]
+async fn a_life_that_is_none_is_refused_with_its_bounds(#[case] seconds: i32) {
+    let gateway = Gateway::start().await;
+    let query = "mutation($input: InvitationCreateInput!) { invitationCreate(input: $input) {
+        userErrors { field message } } }";
+    let input = json!({ "tenantId": TENANT.to_string(), "expiresInSeconds": seconds });
+    let data = gateway.data(&gateway.operator(), query, json!({ "input": input })).await;
+    let error = &data["invitationCreate"]["userErrors"][0];
+    assert_eq!(error["field"], json!(["input", "expiresInSeconds"]));
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains("60") && message.contains("7776000"), "{message}");
+    assert_eq!(gateway.fakes.methods(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_key_is_limited_to_wabas_of_ones_own() {
+    let gateway = Gateway::start().await;
+    let own = id::<kind::Waba>(1);
+    let known = own.clone();
+    gateway.fakes.on(
+        "WabaService/BatchGetWabas",
+        move |asked: onboarding::BatchGetWabasRequest| {
+            let found = asked.waba_ids.into_iter().filter(|id| *id == known);
+            let wabas = found.map(|id| onboarding::Waba { id, ..Default::default() });
+            Ok(onboarding::BatchGetWabasResponse { wabas: wabas.collect() })
+        },
+    );
+    gateway.fakes.on(
+        "ApiKeyService/CreateApiKey",
+        |_: proto::identity::v1::CreateApiKeyRequest| {
+            Ok(proto::identity::v1::CreateApiKeyResponse::default())
+        },
+    );
+    let query = "mutation($input: ApiKeyCreateInput!) { apiKeyCreate(input: $input) {
+        userErrors { code field message } } }";
+    let create = async |wabas: Value| {
+        let input = json!({ "name": "shop", "environment": "SANDBOX", "wabaIds": wabas });
+        let data = gateway.data(&gateway.token(), query, json!({ "input": input })).await;
+        data["apiKeyCreate"]["userErrors"].clone()
+    };
+    let refused = create(json!([own, id::<kind::Waba>(2)])).await;
+    assert_eq!(refused[0]["code"], "WABA_NOT_FOUND");
+    assert_eq!(refused[0]["field"], json!(["input", "wabaIds", "1"]));
+    assert_eq!(gateway.fakes.methods(), ["WabaService/BatchGetWabas"]);
+    assert_eq!(create(json!([own])).await, json!([]));
+    assert_eq!(
+        gateway.fakes.methods(),
+        ["ApiKeyService/CreateApiKey", "WabaService/BatchGetWabas"]
+    );
+}

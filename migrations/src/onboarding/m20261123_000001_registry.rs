@@ -3,7 +3,9 @@
 use sea_orm_migration::prelude::*;
 use store::schema::{self, TenantTable, Waba};
 
-use crate::columns::{big, bytes, maybe_big, maybe_text, maybe_uuid, table, text, uuid};
+use crate::columns::{
+    big, bytes, maybe_big, maybe_bytes, maybe_text, maybe_uuid, table, text, uuid,
+};
 
 /// The first schema of onboarding.
 #[derive(Debug, DeriveMigrationName)]
@@ -53,6 +55,7 @@ async fn registry(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         text("key"),
         text("fingerprint"),
         uuid("object_id"),
+        maybe_bytes("answer"),
     ];
     let commands = table("desk_command", columns, &["tenant_id", "operation", "key"]);
     schema::tenant_table(manager, SERVICE, commands, OF_TENANT).await?;
@@ -86,6 +89,7 @@ async fn sagas(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         uuid("id"),
         maybe_uuid("partner_id"),
         uuid("invitation_id"),
+        text("answer_hash"),
         text("app_id"),
         text("environment"),
         text("state"),

@@ -157,9 +157,9 @@ impl Error {
             Self::OnItsWay(_) => (Code::FailedPrecondition, "MESSAGE_ON_ITS_WAY"),
             Self::NotInbound => (Code::FailedPrecondition, "NOT_INBOUND"),
             Self::Holder(HolderError::NotHolder) => (Code::FailedPrecondition, "NOT_HOLDER"),
-            Self::Holder(HolderError::Kind(_) | HolderError::Name(_)) => {
-                (Code::InvalidArgument, "INVALID_HOLDER")
-            }
+            Self::Holder(
+                HolderError::Kind(_) | HolderError::Name(_) | HolderError::NoPerson(_),
+            ) => (Code::InvalidArgument, "INVALID_HOLDER"),
             Self::Meta(_) => (Code::FailedPrecondition, "META_REFUSED"),
             Self::Graph(_) => (Code::Unavailable, "META_UNAVAILABLE"),
             Self::Store(error) => {
@@ -213,7 +213,7 @@ impl From<Error> for Status {
             Error::Holder(wrong @ HolderError::Kind(_)) => {
                 status = status.violation("holder_kind", wrong.to_string());
             }
-            Error::Holder(wrong @ HolderError::Name(_)) => {
+            Error::Holder(wrong @ (HolderError::Name(_) | HolderError::NoPerson(_))) => {
                 status = status.violation("holder", wrong.to_string());
             }
             Error::Meta(meta) => {

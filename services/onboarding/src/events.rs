@@ -185,6 +185,11 @@ pub(crate) fn onboarding(saga: &Saga) -> contract::Onboarding {
 }
 
 fn step(row: &step::Model) -> contract::StepRecord {
+    let (error, note) = if row.has_failed() {
+        (row.error.clone(), String::new())
+    } else {
+        (String::new(), row.error.clone())
+    };
     contract::StepRecord {
         step: Step::parse(&row.step).map_or(contract::Step::Unspecified, Step::contract).into(),
         state: StepState::parse(&row.state)
@@ -193,8 +198,13 @@ fn step(row: &step::Model) -> contract::StepRecord {
         attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
         started_us: row.started_us,
         finished_us: row.finished_us,
-        error: row.error.clone(),
-        meta_error: row.meta_error.as_deref().and_then(KeptMetaError::read),
+        error,
+        note,
+        meta_error: row
+            .meta_error
+            .as_deref()
+            .filter(|_| row.has_failed())
+            .and_then(KeptMetaError::read),
         retry_at_us: row.retry_at_us,
     }
 }

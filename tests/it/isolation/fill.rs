@@ -91,8 +91,8 @@ pub(crate) fn fill(callee: &str, operation: &str, field: &str) -> Option<Fill> {
         ("SetTenantQuota" | "tenantQuotaSet", "messages_per_day") => Leave,
         ("consentSet", "category") => Is(json!("MARKETING")),
         // Whoever takes it may be a key: a bot is anybody's to name.
-        ("PassConversation" | "conversationPass", "holder_kind") => Is(json!("agent")),
-        ("PassConversation" | "conversationPass", "holder") => Is(json!("a colleague")),
+        ("PassConversation" | "conversationPass", "holder_kind") => Is(json!("bot")),
+        ("PassConversation" | "conversationPass", "holder") => Is(json!("a bot")),
         ("TakeConversation" | "conversationTake", "holder_kind" | "holder") => Leave,
         ("ReplayRaw", "since_us") => Own("now_us"),
         ("measures", "from_day" | "to_day" | "granularity")

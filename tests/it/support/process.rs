@@ -23,9 +23,10 @@ const SERVERS: [&str; 6] =
 
 /// One tenant stands for many here, and asks without a pause. How many requests a second a tenant has is tried by the
 /// gateway's own tests; how many at once holds here too.
-const UNHURRIED: [(&str, &str); 2] = [
+const UNHURRIED: [(&str, &str); 3] = [
     ("SWITCHBOARD__GATEWAY__EDGE__TENANT__REQUESTS_PER_SECOND", "100000"),
     ("SWITCHBOARD__GATEWAY__EDGE__TENANT__BURST", "100000"),
+    ("SWITCHBOARD__GATEWAY__EDGE__TENANT__COST_PER_MINUTE", "100000000"),
 ];
 
 /// The binary that this test run was built with.

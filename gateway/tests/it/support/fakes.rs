@@ -19,6 +19,8 @@ type Answering = Arc<
     dyn Fn(Request<Body>) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> + Send + Sync,
 >;
 
+type Refusing = Arc<dyn Fn(&str) -> Status + Send + Sync>;
+
 /// One call, as it arrived.
 #[derive(Debug, Clone)]
 pub(crate) struct Heard {
@@ -31,6 +33,7 @@ pub(crate) struct Heard {
 #[derive(Clone, Default)]
 pub(crate) struct Fakes {
     answers: Arc<Mutex<HashMap<String, Answering>>>,
+    refusal: Arc<Mutex<Option<Refusing>>>,
     heard: Arc<Mutex<Vec<Heard>>>,
 }
 
@@ -75,6 +78,11 @@ impl Fakes {
         self.answers.lock().unwrap().insert(method.to_owned(), answering);
     }
 
+    /// Lets every method that has no answer refuse, by its whole name: `switchboard.messaging.v1.MessageService/SendMessage`.
+    pub(crate) fn refuse_all(&self, refusing: impl Fn(&str) -> Status + Send + Sync + 'static) {
+        *self.refusal.lock().unwrap() = Some(Arc::new(refusing));
+    }
+
     /// What was asked since the last look.
     pub(crate) fn heard(&self) -> Vec<Heard> {
         std::mem::take(&mut *self.heard.lock().unwrap())
@@ -97,13 +105,15 @@ impl Fakes {
 
     async fn answer(&self, request: Request<Body>) -> Response<Body> {
         // `/switchboard.messaging.v1.MessageService/ListMessages`: package and version are left out.
-        let path = request.uri().path().trim_start_matches('/');
-        let method = path.rsplit_once('.').map_or(path, |(_, method)| method).to_owned();
+        let path = request.uri().path().trim_start_matches('/').to_owned();
+        let method = path.rsplit_once('.').map_or(path.as_str(), |(_, method)| method).to_owned();
         self.heard.lock().unwrap().push(heard(&method, request.headers()));
         let answering = self.answers.lock().unwrap().get(&method).cloned();
-        match answering {
-            Some(answering) => answering(request).await,
-            None => Status::unimplemented(format!("no answer for {method}")).into_http(),
+        let refusing = self.refusal.lock().unwrap().clone();
+        match (answering, refusing) {
+            (Some(answering), _) => answering(request).await,
+            (None, Some(refusing)) => refusing(&path).into_http(),
+            (None, None) => Status::unimplemented(format!("no answer for {method}")).into_http(),
         }
     }
 }

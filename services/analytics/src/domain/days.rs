@@ -46,7 +46,7 @@ pub(crate) struct Span {
 pub(crate) enum DayError {
     #[error("{field} is not a day: write it as YYYY-MM-DD")]
     NotADay { field: &'static str },
-    #[error("to_day lies before from_day")]
+    #[error("the last day lies before the first")]
     Backwards,
     #[error("at most {MOST_DAYS} days in one question, asked for {asked}: ask in parts")]
     TooMany { asked: i32 },

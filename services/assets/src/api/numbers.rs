@@ -38,7 +38,7 @@ fn masked(profile: &Profile, mask: &[String]) -> Result<ProfileUpdate, Error> {
             "vertical" => update.vertical = Some(profile.vertical.clone()),
             "websites" => update.websites = Some(profile.websites.clone()),
             "picture_url" => {
-                return Err(invalid("names picture_url, which can only be read".to_owned()));
+                return Err(invalid("names the picture, which can only be read".to_owned()));
             }
             other => {
                 let other: String = other.chars().take(40).collect();

@@ -54,7 +54,7 @@ pub(crate) async fn hold(
             let held = row.held_by()?;
             let next = match wish {
                 Wish::Take { kind, name } => Holder::named(kind, name, actor)?,
-                Wish::Pass { kind, name } => held.pass(actor, Holder::named(kind, name, actor)?)?,
+                Wish::Pass { kind, name } => held.pass(actor, Holder::other(kind, name)?)?,
                 Wish::Release => held.release(actor)?,
             };
             if next == held {

@@ -174,3 +174,45 @@ async fn what_is_refused_leaves_nobody_behind() {
     let listed = world.caller().contacts.list_contacts(pb::ListContactsRequest::default()).await;
     assert!(listed.unwrap().into_inner().items.is_empty());
 }
+
+/// What two places of a request say otherwise, or what lies too far ahead, is refused by the field that says it.
+#[rstest]
+#[case(Backend::Sqlite)]
+#[case(Backend::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_contradicts_itself_or_lies_too_far_ahead_is_refused_by_name(
+    #[case] backend: Backend,
+) {
+    let world = World::on(backend).await;
+    let good = send(&world.number, "+351912000111", "Hello");
+    let saying = |member: &str, value: serde_json::Value| {
+        let mut body: serde_json::Value = serde_json::from_str(&good.body_json).unwrap();
+        body[member] = value;
+        pb::SendMessageRequest { body_json: body.to_string(), ..good.clone() }
+    };
+    let ahead = |days: u64| Some((world.clock.now() + Duration::from_hours(24 * days)).as_micros());
+    let cases = [
+        ("body_json.to", saying("to", "+351912000222".into())),
+        ("body_json.recipient", saying("recipient", "PT.13491208655302741918".into())),
+        ("recipient_type", saying("recipient_type", "group".into())),
+        ("messaging_product", saying("messaging_product", "telegram".into())),
+        ("send_at_us", pb::SendMessageRequest { send_at_us: ahead(31), ..good.clone() }),
+        (
+            "send_at_us",
+            pb::SendMessageRequest { send_at_us: Some(253_402_300_799_000_000), ..good.clone() },
+        ),
+        ("expires_us", pb::SendMessageRequest { expires_us: ahead(31), ..good.clone() }),
+    ];
+    for (field, request) in cases {
+        let refused = world.caller().messages.send_message(request).await.unwrap_err();
+        let refused = Refusal::of(&refused);
+        assert_eq!(refused.reason, "INVALID_MESSAGE", "{field}");
+        assert_eq!(refused.violations[0].0, field, "{refused:?}");
+    }
+    assert!(world.ledger().await.is_empty());
+    // The same thing said twice is no contradiction, however it is written.
+    let mut twice = saying("to", "351 912 000 111".into());
+    twice.send_at_us = ahead(29);
+    twice.expires_us = ahead(58);
+    world.caller().messages.send_message(twice).await.unwrap();
+}

@@ -47,6 +47,20 @@ async fn a_bot_that_does_not_hold_a_conversation_is_silent() {
         holder_kind: "bot".to_owned(),
         holder: "faq".to_owned(),
     };
+    for (kind, holder) in [("agent", ""), ("bot", ""), ("", ""), ("agent", "a colleague")] {
+        let nobody = pb::PassConversationRequest {
+            holder_kind: kind.to_owned(),
+            holder: holder.to_owned(),
+            ..pass.clone()
+        };
+        let refused = caller.conversations.pass_conversation(nobody).await.unwrap_err();
+        let refused = Refusal::of(&refused);
+        let field = if kind.is_empty() { "holder_kind" } else { "holder" };
+        assert_eq!(
+            (refused.reason.as_str(), refused.violations[0].0.as_str()),
+            ("INVALID_HOLDER", field)
+        );
+    }
     let passed = caller.conversations.pass_conversation(pass).await.unwrap().into_inner();
     assert_eq!(passed.conversation.unwrap().holder, "faq");
 }

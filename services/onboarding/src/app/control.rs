@@ -132,6 +132,7 @@ fn skip(saga: &mut Saga, step: Step, now_us: i64, reason: &str) -> Result<(), Er
     if let Some(row) = saga.step_mut(step) {
         StepState::Skipped.as_str().clone_into(&mut row.state);
         reason.clone_into(&mut row.error);
+        row.meta_error = None;
         row.finished_us = Some(now_us);
         row.retry_at_us = None;
     }

@@ -103,16 +103,27 @@ impl Keyed {
 
     /// Takes the key for `object`; answers the object of the first request where it was taken before.
     pub(crate) async fn take(&self, tx: &SystemTx, object: Uuid) -> Result<Option<Uuid>, Error> {
+        Ok(self.take_with(tx, object, None).await?.map(|before| before.object_id))
+    }
+
+    /// The same where the answer shows something once alone, which is kept sealed beside the object.
+    pub(crate) async fn take_with(
+        &self,
+        tx: &SystemTx,
+        object: Uuid,
+        answer: Option<Vec<u8>>,
+    ) -> Result<Option<command::Model>, Error> {
         let row = command::Model {
             tenant_id: self.desk,
             operation: self.operation.to_owned(),
             key: self.key.clone(),
             fingerprint: self.fingerprint.clone(),
             object_id: object,
+            answer,
         };
         match command::take(tx, row).await? {
             None => Ok(None),
-            Some(before) if before.fingerprint == self.fingerprint => Ok(Some(before.object_id)),
+            Some(before) if before.fingerprint == self.fingerprint => Ok(Some(before)),
             Some(_) => Err(Error::KeyReused),
         }
     }

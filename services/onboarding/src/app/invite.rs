@@ -7,14 +7,21 @@ use kernel::{
 };
 use sha2::{Digest as _, Sha256};
 use store::{Shard, SystemTx, purpose};
+use uuid::Uuid;
 
 use super::{
     App,
     deeds::{Desk, Keyed},
-    desk,
+    desk, vault,
 };
-use crate::{error::Error, events, rows::invitation};
+use crate::{
+    error::Error,
+    events,
+    rows::{invitation, tenant},
+};
 
+/// Shortest life of an invitation, in seconds: somebody has to open it.
+const SHORTEST_LIFE_S: u32 = 60;
 /// Longest life of an invitation, in seconds.
 const LONGEST_LIFE_S: u32 = 90 * 24 * 3_600;
 
@@ -24,8 +31,8 @@ pub(crate) fn hash(secret: &str) -> String {
 }
 
 impl App {
-    /// Invites a tenant's business. The same key answers the same invitation with a fresh link, since the first one is
-    /// kept only as a hash; the old link is dead then.
+    /// Invites a tenant's business. The same key answers the same invitation with the same link, which is kept sealed
+    /// beside the key; without a key the link is kept as a hash alone.
     pub(crate) async fn invite(
         &self,
         scope: &Scope,
@@ -42,29 +49,33 @@ impl App {
             .as_str()
             .to_owned();
         let life_s = if expires_in_s == 0 { self.config.invitation_life_s } else { expires_in_s };
-        if life_s > LONGEST_LIFE_S {
-            let problem = format!("is {life_s}; at most {LONGEST_LIFE_S} (90 days)");
+        if !(SHORTEST_LIFE_S..=LONGEST_LIFE_S).contains(&life_s) {
+            let problem = format!(
+                "must be {SHORTEST_LIFE_S} to {LONGEST_LIFE_S} (90 days), not {life_s}; leave it out for the usual life"
+            );
             return Err(Error::Invalid { field: "expires_in_s", problem });
         }
         let keyed =
             Keyed::of(&desk, "invite", key, &[&tenant.to_string(), &app_id, &life_s.to_string()])?;
-        let token = random_token(&*self.ids, 24);
+        let (token, id) = (random_token(&*self.ids, 24), self.ids.v7(self.clock.now()));
         let at_us = self.wall.now().as_micros();
+        let sealed = &match keyed {
+            Some(_) => Some(self.seal_for(&desk, tenant.uuid(), id, &token).await?),
+            None => None,
+        };
         let (desk, app_id, keyed, token_hash) = (&desk, &app_id, &keyed, &hash(&token));
-        let row = self
+        let (row, before) = self
             .store
             .system(purpose::onboarding::DESK, Shard::ONLY, |tx: SystemTx| async move {
                 let owner = desk::own_tenant(&tx, desk, tenant.uuid()).await?;
                 if !owner.is_active() {
                     return Err(Error::TenantSuspended);
                 }
-                let id = tx.ids().v7(tx.now());
                 if let Some(keyed) = keyed
-                    && let Some(before) = keyed.take(&tx, id).await?
+                    && let Some(before) = keyed.take_with(&tx, id, sealed.clone()).await?
                 {
-                    return invitation::renew(&tx, tenant.uuid(), before, token_hash)
-                        .await?
-                        .ok_or(Error::InvitationNotFound);
+                    let row = invitation::get(&tx, tenant.uuid(), before.object_id).await?;
+                    return Ok((row.ok_or(Error::InvitationNotFound)?, before.answer));
                 }
                 let now_us = tx.now().as_micros();
                 let row = invitation::Model {
@@ -85,9 +96,31 @@ impl App {
                 let deed =
                     desk.deed("tenant.invited", object, (Some(row.tenant_id), row.partner_id), "");
                 tx.publish(events::audit(tx.ids(), tx.now(), at_us, &deed)).await?;
-                Ok(row)
+                Ok((row, None))
             })
             .await?;
+        let token = match before {
+            Some(sealed) => vault::open_link(self, row.tenant_id, row.id, &sealed).await?,
+            None => token,
+        };
         Ok((row, token))
+    }
+
+    /// Seals a link under the key of the tenant that it invites, once that is known to be the desk's.
+    async fn seal_for(
+        &self,
+        desk: &Desk,
+        owner: Uuid,
+        invitation: Uuid,
+        token: &str,
+    ) -> Result<Vec<u8>, Error> {
+        self.store
+            .system_read(purpose::onboarding::DESK, Shard::ONLY, |tx: SystemTx| async move {
+                let row = tenant::get(&tx, owner).await?;
+                let own = row.filter(|row| desk.may_touch(row.partner_id));
+                own.map(drop).ok_or(Error::TenantNotFound)
+            })
+            .await?;
+        vault::seal_link(self, owner, invitation, token).await
     }
 }

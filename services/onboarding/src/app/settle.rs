@@ -190,6 +190,7 @@ mod tests {
             id: Uuid::nil(),
             partner_id: None,
             invitation_id: Uuid::nil(),
+            answer_hash: String::new(),
             app_id: String::new(),
             environment: String::new(),
             state: State::Running.as_str().to_owned(),

@@ -4,9 +4,15 @@
 //! stored (ISO-44). A process that dies after the state was used up and before the saga is put down has told Meta nothing:
 //! the page is opened again. One that dies between that and storing the token leaves a saga that soon says
 //! `needs_reconnect`: never a silent loss, never a second exchange. The invitation stays open until a try proves a WABA.
+//!
+//! An answer that comes again, since its page was loaded again or the browser never heard of us, is told what became of
+//! the saga that it began.
 
 use auth::Acting;
-use kernel::{ids::random_token, secret::SecretString};
+use kernel::{
+    ids::random_token,
+    secret::{ExposeSecret as _, SecretString},
+};
 use meta::app::{Environment, MetaApp};
 use store::{ScopedTx, Shard, SystemTx, purpose};
 use uuid::Uuid;
@@ -57,6 +63,21 @@ pub(crate) struct Answer {
     pub(crate) number_hint: String,
 }
 
+impl Answer {
+    /// What tells this answer from every other one, kept as a hash.
+    fn hash(&self) -> String {
+        hash(&[&*self.state, &self.browser, self.code.expose_secret()].map(hash).concat())
+    }
+}
+
+/// How a signup starts.
+enum Start {
+    /// With a saga that is now put down.
+    New(Acting, Saga),
+    /// With a saga that the same answer began before.
+    Known(Saga),
+}
+
 impl App {
     /// Opens the page: a fresh state, bound to this browser.
     pub(crate) async fn begin_signup(&self, token: &str, browser: &str) -> Result<Page, Error> {
@@ -93,7 +114,10 @@ impl App {
     /// Takes the dialog's answer: uses the state up, exchanges the code, proves the WABA, starts the saga.
     #[tracing::instrument(name = "onboarding.signup", skip_all)]
     pub(crate) async fn complete_signup(&self, answer: Answer) -> Result<Saga, Error> {
-        let (acting, started) = self.start(&answer).await?;
+        let (acting, started) = match self.start(&answer).await? {
+            Start::New(acting, saga) => (acting, saga),
+            Start::Known(saga) => return told(saga),
+        };
         let id = started.row.id;
         let meta_app = self
             .meta_app(&started.row.app_id)
@@ -117,28 +141,41 @@ impl App {
         self.give_back(&acting, id, lease_us).await;
         self.wake.notify_one();
         taken?;
-        let saga = self.load(&acting, id).await?.ok_or(Error::OnboardingNotFound)?;
-        let stopped = matches!(saga.state()?, State::NeedsAttention | State::NeedsReconnect);
-        if stopped && saga.at()? == step {
-            return Err(Error::Signup(Trouble::of_step(&saga, step)));
-        }
-        Ok(saga)
+        told(self.load(&acting, id).await?.ok_or(Error::OnboardingNotFound)?)
     }
 
-    /// Uses the state up and puts the saga down, in one transaction.
-    async fn start(&self, answer: &Answer) -> Result<(Acting, Saga), Error> {
+    /// Uses the state up and puts the saga down; or finds the saga that this answer began before.
+    async fn start(&self, answer: &Answer) -> Result<Start, Error> {
         let (token_hash, state_hash, browser_hash) =
             (&hash(&answer.token), &hash(&answer.state), &hash(&answer.browser));
-        let (acting, invited) = self
+        let (acting, invited, refused) = self
             .store
             .system(purpose::onboarding::SIGNUP, Shard::ONLY, |tx: SystemTx| async move {
-                let (row, _) = open(&tx, token_hash).await?;
-                if !invitation::use_state(&tx, &row, state_hash, browser_hash).await? {
-                    return Err(Error::StateRefused);
-                }
-                Ok((tx.acting::<invitation::Entity>(&row), row))
+                let row = invitation::of_link(&tx, token_hash).await?;
+                let row = row.ok_or(Error::InvitationNotFound)?;
+                active_owner(&tx, &row).await?;
+                let refused = if !row.is_open(tx.now().as_micros()) {
+                    Some(Error::InvitationNotFound)
+                } else if invitation::use_state(&tx, &row, state_hash, browser_hash).await? {
+                    None
+                } else {
+                    Some(Error::StateRefused)
+                };
+                Ok::<_, Error>((tx.acting::<invitation::Entity>(&row), row, refused))
             })
             .await?;
+        if let Some(refused) = refused {
+            let (id, answer_hash) = (invited.id, &answer.hash());
+            let known =
+                self.store
+                    .read(&acting, |tx: ScopedTx| async move {
+                        saga::of_answer(&tx, id, answer_hash).await
+                    })
+                    .await?;
+            let undone =
+                |saga: &Saga| matches!(saga.state(), Ok(State::Undoing | State::Cancelled));
+            return known.filter(|saga| !undone(saga)).map(Start::Known).ok_or(refused);
+        }
         let app = self.apps.get(&invited.app_id);
         let environment = app.map(|app| app.environment.as_str()).unwrap_or_default();
         let saga = self
@@ -152,7 +189,7 @@ impl App {
                 }
             })
             .await?;
-        Ok((acting, saga))
+        Ok(Start::New(acting, saga))
     }
 
     /// Stores the token and claims the saga for the callback's next step, in one transaction: no worker proves beside it.
@@ -204,11 +241,27 @@ async fn open(
     tx: &SystemTx,
     token_hash: &str,
 ) -> Result<(invitation::Model, tenant::Model), Error> {
-    let row = invitation::open(tx, token_hash, tx.now().as_micros())
-        .await?
-        .ok_or(Error::InvitationNotFound)?;
+    let row = invitation::of_link(tx, token_hash).await?;
+    let row = row.filter(|row| row.is_open(tx.now().as_micros()));
+    let row = row.ok_or(Error::InvitationNotFound)?;
+    let owner = active_owner(tx, &row).await?;
+    Ok((row, owner))
+}
+
+/// The tenant that an invitation invites, unless it is suspended.
+async fn active_owner(tx: &SystemTx, row: &invitation::Model) -> Result<tenant::Model, Error> {
     let owner = tenant::get(tx, row.tenant_id).await?.ok_or(Error::InvitationNotFound)?;
-    if owner.is_active() { Ok((row, owner)) } else { Err(Error::TenantSuspended) }
+    if owner.is_active() { Ok(owner) } else { Err(Error::TenantSuspended) }
+}
+
+/// What the browser hears of a saga: it, unless it stopped before its WABA was proven.
+fn told(saga: Saga) -> Result<Saga, Error> {
+    let stopped = matches!(saga.state()?, State::NeedsAttention | State::NeedsReconnect);
+    let at = saga.at()?;
+    if stopped && matches!(at, Step::TokenExchanged | Step::AssetsDiscovered) {
+        return Err(Error::Signup(Trouble::of_step(&saga, at)));
+    }
+    Ok(saga)
 }
 
 /// Where the dialog opens without the JavaScript SDK.
@@ -255,6 +308,7 @@ fn new_saga(
         id: tx.ids().v7(tx.now()),
         partner_id: invited.partner_id,
         invitation_id: invited.id,
+        answer_hash: answer.hash(),
         app_id: invited.app_id.clone(),
         environment: environment.to_owned(),
         state: State::Running.as_str().to_owned(),

@@ -187,7 +187,11 @@ async fn finish(
             if let Some(row) = after.step_mut(step) {
                 StepState::Undone.as_str().clone_into(&mut row.state);
                 row.finished_us = Some(now_us);
-                row.retry_at_us = None;
+                if row.retry_at_us.take().is_some() {
+                    // Of earlier tries to take it back: it is done now.
+                    row.error.clear();
+                    row.meta_error = None;
+                }
                 if step.undo() == Some(Undo::Deregister) && !deregistered.is_empty() {
                     PIN_STAYS.clone_into(&mut row.error);
                     row.meta_error = None;

@@ -39,6 +39,33 @@ pub(crate) async fn seal(
     app.sealer.seal(&aad(tenant, row), token.expose().as_bytes()).await.map_err(Error::Seal)
 }
 
+/// Where the link of an invitation is sealed: beside the idempotency key that it was made under.
+const fn link(tenant: Uuid, invitation: Uuid) -> Aad<'static> {
+    Aad { tenant, table: "desk_command", column: "answer", row: invitation }
+}
+
+/// Seals the secret half of an invitation's link.
+pub(crate) async fn seal_link(
+    app: &App,
+    tenant: Uuid,
+    invitation: Uuid,
+    secret: &str,
+) -> Result<Vec<u8>, Error> {
+    app.sealer.seal(&link(tenant, invitation), secret.as_bytes()).await.map_err(Error::Seal)
+}
+
+/// Opens it again.
+pub(crate) async fn open_link(
+    app: &App,
+    tenant: Uuid,
+    invitation: Uuid,
+    sealed: &[u8],
+) -> Result<String, Error> {
+    let opened = app.sealer.open(&link(tenant, invitation), sealed).await.map_err(Error::Seal)?;
+    let text = std::str::from_utf8(&opened);
+    text.map(str::to_owned).map_err(|_| Error::Internal("a stored link is not text"))
+}
+
 async fn open(app: &App, row: &credential::Model) -> Result<MetaToken, Error> {
     let opened =
         app.sealer.open(&aad(row.tenant_id, row.id), &row.token).await.map_err(Error::Seal)?;

@@ -16,6 +16,8 @@ pub(crate) struct Model {
     pub(crate) key: String,
     pub(crate) fingerprint: String,
     pub(crate) object_id: Uuid,
+    /// What the answer shows once alone, sealed.
+    pub(crate) answer: Option<Vec<u8>>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -38,31 +38,21 @@ pub(crate) async fn insert(tx: &SystemTx, row: Model) -> Result<(), Error> {
     tx.insert(super::whole::<_, ActiveModel>(row)).await
 }
 
-/// Gives an invitation a new secret, and answers it.
-pub(crate) async fn renew(
-    tx: &SystemTx,
-    tenant: Uuid,
-    id: Uuid,
-    token_hash: &str,
-) -> Result<Option<Model>, Error> {
-    let rows = tx
-        .update::<Entity>()
-        .set(Column::TokenHash, token_hash)
-        .filter(Column::TenantId.eq(tenant).and(Column::Id.eq(id)))
-        .exec_returning()
-        .await?;
-    Ok(rows.into_iter().next())
+/// An invitation of a tenant.
+pub(crate) async fn get(tx: &SystemTx, tenant: Uuid, id: Uuid) -> Result<Option<Model>, Error> {
+    tx.find::<Entity>().filter(Column::TenantId.eq(tenant).and(Column::Id.eq(id))).one().await
 }
 
-/// An open invitation by its secret's hash, its row locked.
-pub(crate) async fn open(
-    tx: &SystemTx,
-    token_hash: &str,
-    now_us: i64,
-) -> Result<Option<Model>, Error> {
-    let found =
-        tx.find::<Entity>().filter(Column::TokenHash.eq(token_hash)).for_update().one().await?;
-    Ok(found.filter(|row| row.used_us.is_none() && row.expires_us > now_us))
+/// An invitation by its secret's hash, open or not, its row locked.
+pub(crate) async fn of_link(tx: &SystemTx, token_hash: &str) -> Result<Option<Model>, Error> {
+    tx.find::<Entity>().filter(Column::TokenHash.eq(token_hash)).for_update().one().await
+}
+
+impl Model {
+    /// Whether it may still be used.
+    pub(crate) fn is_open(&self, now_us: i64) -> bool {
+        self.used_us.is_none() && self.expires_us > now_us
+    }
 }
 
 /// Binds a fresh state to an invitation and a browser.

@@ -17,6 +17,8 @@ pub(crate) struct Model {
     pub(crate) id: Uuid,
     pub(crate) partner_id: Option<Uuid>,
     pub(crate) invitation_id: Uuid,
+    /// Of the dialog's answer that began it, so that the same answer finds it again.
+    pub(crate) answer_hash: String,
     pub(crate) app_id: String,
     /// Of its Meta app, `live` or `sandbox`; empty where that is configured no more.
     pub(crate) environment: String,

@@ -378,6 +378,19 @@ pub(crate) async fn replace_tries(tx: &ScopedTx, invitation: Uuid) -> Result<(),
     Ok(())
 }
 
+/// The saga that an answer of the dialog began on an invitation.
+pub(crate) async fn of_answer(
+    tx: &ScopedTx,
+    invitation: Uuid,
+    answer_hash: &str,
+) -> Result<Option<Saga>, Error> {
+    let of_invitation = tx
+        .find::<onboarding::Entity>()
+        .filter(onboarding::Column::InvitationId.eq(invitation))
+        .filter(onboarding::Column::AnswerHash.eq(answer_hash));
+    Ok(all_of(tx, of_invitation).await?.into_iter().next())
+}
+
 /// A saga as it stands.
 pub(crate) async fn get(tx: &ScopedTx, id: Uuid) -> Result<Option<Saga>, Error> {
     one_of(tx, tx.find(), id).await

@@ -3,6 +3,8 @@
 use sea_orm::entity::prelude::*;
 use store::{DeskTable, DeskTx, Error, tenanted};
 
+use crate::domain::step::StepState;
+
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "onboarding_step")]
@@ -18,6 +20,7 @@ pub(crate) struct Model {
     pub(crate) attempts: i64,
     pub(crate) started_us: Option<i64>,
     pub(crate) finished_us: Option<i64>,
+    /// What went wrong with a step that failed; a note about every other one.
     pub(crate) error: String,
     pub(crate) meta_error: Option<String>,
     pub(crate) retry_at_us: Option<i64>,
@@ -25,6 +28,13 @@ pub(crate) struct Model {
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub(crate) enum Relation {}
+
+impl Model {
+    /// Whether its last try failed, be it of the step or of taking it back.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.state == StepState::Failed.as_str() || self.retry_at_us.is_some()
+    }
+}
 
 impl ActiveModelBehavior for ActiveModel {}
 

@@ -191,7 +191,7 @@ async fn a_business_that_signs_up_again_keeps_its_waba_live_under_a_newer_token(
     world.reaches(&begun.id, OnboardingState::Live).await;
     let replaced = world.onboarding(&first.id).await;
     assert_eq!(replaced.state(), OnboardingState::Cancelled);
-    assert_eq!(record(&replaced, Step::Live).error, format!("replaced by {}", begun.id));
+    assert_eq!(record(&replaced, Step::Live).note, format!("replaced by {}", begun.id));
     assert_eq!(world.state.count("SELECT count(*) FROM onboarding.credential").await, 1);
     world.undo(&begun.id).await.unwrap();
     is_unwound(&world, &tenant, &begun.id, &signed).await;
@@ -251,7 +251,7 @@ async fn a_claim_waits_while_the_one_before_it_is_taken_back(
     let second = world.sign_up(&tenant, &again).await.unwrap();
     until("the claim to wait", async || {
         let now = world.onboarding(&second.id).await;
-        record(&now, Step::WabaClaimed).error.contains("is being taken back")
+        record(&now, Step::WabaClaimed).note.contains("is being taken back")
     })
     .await;
     assert_eq!(world.onboarding(&second.id).await.state(), OnboardingState::Running);
@@ -272,7 +272,7 @@ async fn a_number_keeps_its_pin_until_the_business_turns_it_off_and_everybody_is
     let (first, signed) = world.live(&one).await;
     world.undo(&first.id).await.unwrap();
     let gone = world.reaches(&first.id, OnboardingState::Cancelled).await;
-    let said = &record(&gone, Step::NumberRegistered).error;
+    let said = &record(&gone, Step::NumberRegistered).note;
     assert!(said.contains("keeps its two-step PIN"), "{said}");
     let again = world.meta.dialog_again(&world.app, &signed).await;
     let begun = world.sign_up(&other, &again).await.unwrap();

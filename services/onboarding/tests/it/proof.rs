@@ -157,6 +157,49 @@ async fn a_state_is_good_once_for_its_own_link_and_browser(
     world.reaches(&begun.id, OnboardingState::Live).await;
 }
 
+/// A page that is loaded again sends its answer again: while the saga walks, when it is live, when it failed.
+#[rstest]
+#[tokio::test]
+async fn the_same_answer_again_tells_of_the_onboarding_that_it_began(
+    #[values(Backend::Sqlite, Backend::Postgres)] backend: Backend,
+) {
+    let world = World::start(backend).await;
+    let tenant = world.tenant("Casa Rosa").await;
+    let link = world.invite(&tenant).await;
+    let failed = Signed {
+        code: "never was one".to_owned(),
+        ..world.meta.dialog(&world.app, json!({})).await
+    };
+    let failed = world.answer(&link, &failed).await;
+    let first = world.complete(failed.clone()).await.unwrap_err();
+    let again = world.complete(failed.clone()).await.unwrap_err();
+    assert_eq!((reason(&again).as_str(), again.message()), ("SIGNUP_REFUSED", first.message()));
+
+    let signed = world.meta.dialog(&world.app, json!({})).await;
+    let good = world.answer(&link, &signed).await;
+    let begun = world.complete(good.clone()).await.unwrap();
+    assert_eq!(world.complete(good.clone()).await.unwrap().id, begun.id);
+    world.reaches(&begun.id, OnboardingState::Live).await;
+    let again = world.complete(good.clone()).await.unwrap();
+    assert_eq!((again.id.as_str(), again.state()), (begun.id.as_str(), OnboardingState::Live));
+    let sagas = world.state.count("SELECT count(*) FROM onboarding.onboarding").await;
+    assert_eq!(sagas, 2, "nothing was begun twice");
+
+    // Whoever lacks any part of it learns nothing; a try that another one replaced is not shown.
+    for part in ["browser", "state", "code"] {
+        let mut other = good.clone();
+        let changed = match part {
+            "browser" => &mut other.browser,
+            "state" => &mut other.state,
+            _ => &mut other.code,
+        };
+        *changed = "0".repeat(22);
+        let refused = world.complete(other).await.unwrap_err();
+        assert_eq!(reason(&refused), "INVITATION_NOT_FOUND", "{part}");
+    }
+    assert_eq!(reason(&world.complete(failed).await.unwrap_err()), "INVITATION_NOT_FOUND");
+}
+
 #[tokio::test]
 async fn the_page_says_what_the_dialog_needs_and_keeps_its_browser() {
     let world = World::start(Backend::Sqlite).await;

@@ -55,6 +55,7 @@ async fn a_step_that_fails_once_is_tried_again_and_the_saga_goes_live(
     assert_eq!(world.meta.open_faults().await, 0, "the fault struck");
     assert_eq!(live.steps.iter().filter(|step| step.attempts == 2).count(), 1, "{:?}", live.steps);
     assert!(live.steps.iter().all(|step| step.meta_error.is_none()), "{:?}", live.steps);
+    assert!(live.steps.iter().all(|step| step.error.is_empty()), "{:?}", live.steps);
     assert_eq!(world.meta.subscriptions(&world.app, &signed.waba).await, 1);
 }
 
@@ -79,7 +80,8 @@ async fn a_step_that_keeps_failing_asks_a_person_in_metas_words_and_goes_on_when
     world.meta.heal().await;
     world.retry(&begun.id).await.unwrap();
     let live = world.reaches(&begun.id, OnboardingState::Live).await;
-    assert_eq!(record(&live, Step::NumberRegistered).error, "1 numbers registered");
+    let done = record(&live, Step::NumberRegistered);
+    assert_eq!((done.error.as_str(), done.note.as_str()), ("", "1 numbers registered"));
 }
 
 /// The rows of a process that died after Meta's call and before its own commit are those of the step's beginning.
@@ -141,7 +143,7 @@ async fn a_code_is_exchanged_once_whatever_becomes_of_it_and_the_link_takes_anot
     let begun = world.complete(world.answer(&link, &signed).await).await.unwrap();
     world.reaches(&begun.id, OnboardingState::Live).await;
     let replaced = world.reaches(&lost.id, OnboardingState::Cancelled).await;
-    assert_eq!(record(&replaced, Step::Live).error, "the business opened the dialog again");
+    assert_eq!(record(&replaced, Step::Live).note, "the business opened the dialog again");
     // What proved something has used the link up.
     assert_eq!(reason(&world.begin(&link, "").await.err().unwrap()), "INVITATION_NOT_FOUND");
 }
@@ -173,7 +175,7 @@ async fn an_import_that_never_comes_asks_a_person_and_can_be_skipped(#[case] bac
     let live = world.reaches(&begun.id, OnboardingState::Live).await;
     let skipped = record(&live, Step::AssetsImported);
     assert_eq!(
-        (skipped.state(), skipped.error.as_str()),
+        (skipped.state(), skipped.note.as_str()),
         (StepState::Skipped, "known to be broken")
     );
 }

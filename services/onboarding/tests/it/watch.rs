@@ -139,7 +139,7 @@ async fn a_long_past_is_told_to_its_end() {
     world
         .state
         .change(
-            "INSERT INTO onboarding SELECT tenant_id, randomblob(16), partner_id, invitation_id, app_id, environment, state, step, \
+            "INSERT INTO onboarding SELECT tenant_id, randomblob(16), partner_id, invitation_id, answer_hash, app_id, environment, state, step, \
              waba_hint, number_hint, waba_meta_id, waba_id, numbers, registered, created_us, version, randomblob(16), \
              webhooks_proven_us, due_us, lease_us FROM onboarding, \
              (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 450) SELECT i FROM n)",

@@ -1,6 +1,8 @@
 //! What a caller wants to send, read and checked as far as it can be without the database: Meta's limits
 //! on the body, the recipient, the key.
 
+use std::time::Duration;
+
 use auth::{Environment, Scope};
 use kernel::id::{MessageId, NumberId};
 use kernel::ids::Ids;
@@ -17,6 +19,8 @@ use crate::error::Error;
 
 /// Largest body that is read, in bytes.
 const MOST_BODY: usize = 64 * 1024;
+/// How far ahead a message may be handed in, and how long it may then try to leave: Meta keeps none longer.
+const LONGEST_WAIT: Duration = Duration::from_hours(30 * 24);
 /// The operation that idempotency keys of sends belong to.
 const OPERATION: &str = "SendMessage";
 
@@ -113,10 +117,22 @@ impl Draft {
         if let (Some(at), Some(until)) = (request.send_at, request.expires)
             && until <= at
         {
-            return Err(Error::invalid("expires_us", "must lie after send_at_us"));
+            return Err(Error::invalid(
+                "expires_us",
+                "must lie after the time that the message waits for",
+            ));
         }
         if request.expires.is_some_and(|until| until <= now) {
             return Err(Error::invalid("expires_us", "is over already"));
+        }
+        let leaves = request.send_at.map_or(now, |at| at.max(now));
+        if leaves > now + LONGEST_WAIT {
+            let why = "lies more than 30 days ahead; hand it in nearer to the time";
+            return Err(Error::invalid("send_at_us", why));
+        }
+        if request.expires.is_some_and(|until| until > leaves + LONGEST_WAIT) {
+            let why = "lies more than 30 days after the message may leave; leave it out for what suits the type";
+            return Err(Error::invalid("expires_us", why));
         }
         let quote = match &message.body {
             MessageBody::Reaction(reaction) => Some(Quote::read(&reaction.message_id)),
@@ -145,6 +161,40 @@ impl Draft {
     }
 }
 
+/// What Meta's object says otherwise than the request beside it: neither may win unseen.
+fn contradictions(request: &Request, body: &Map<String, Value>) -> Vec<Violation> {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let quoted = |value: &Value| value.get("message_id").map(text).unwrap_or_default();
+    let beside = [
+        ("to", &request.to, body.get("to").map(text)),
+        ("recipient", &request.to, body.get("recipient").map(text)),
+        ("context", &request.context, body.get("context").map(quoted)),
+        (
+            "biz_opaque_callback_data",
+            &request.callback_data,
+            body.get("biz_opaque_callback_data").map(text),
+        ),
+    ];
+    let differs = |own: &str, said: &str| !own.is_empty() && plain(own) != plain(said);
+    let found = beside
+        .into_iter()
+        .filter(|(_, own, said)| said.as_deref().is_some_and(|said| differs(own, said)));
+    found
+        .map(|(member, _, _)| {
+            let why = "differs from what the request says beside it; say it once, or the same";
+            Violation::new(format!("body_json.{member}"), why)
+        })
+        .collect()
+}
+
+/// A phone number in one form; anything else as it is.
+fn plain(text: &str) -> String {
+    WaId::new(text).map_or_else(|_| text.to_owned(), |wa_id| wa_id.e164())
+}
+
 /// Reads Meta's object with what the request says beside it, and gives it back as it is kept.
 fn message(request: &Request) -> Result<(OutboundMessage, String), Error> {
     if request.body_json.len() > MOST_BODY {
@@ -155,7 +205,11 @@ fn message(request: &Request) -> Result<(OutboundMessage, String), Error> {
     }
     let mut body: Map<String, Value> = serde_json::from_str(&request.body_json)
         .map_err(|error| Error::invalid("body_json", format!("is no JSON object: {error}")))?;
-    body.insert("messaging_product".to_owned(), json!("whatsapp"));
+    let contradictions = contradictions(request, &body);
+    if !contradictions.is_empty() {
+        return Err(Error::Invalid(contradictions));
+    }
+    body.entry("messaging_product").or_insert_with(|| json!("whatsapp"));
     if !request.to.is_empty() {
         body.remove("recipient");
         body.remove("to");
@@ -195,7 +249,7 @@ fn key(
         let violation = Violation::new("idempotency_key", "must be 1 to 255 printable characters");
         return Err(Error::Invalid(vec![violation]));
     }
-    let to = WaId::new(&request.to).map_or_else(|_| request.to.clone(), |wa_id| wa_id.e164());
+    let to = plain(&request.to);
     let mut hash = Sha256::new();
     let number = number.to_string();
     let time = |at: Option<Timestamp>| at.map(|at| at.as_micros().to_string()).unwrap_or_default();

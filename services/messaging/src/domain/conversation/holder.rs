@@ -3,6 +3,8 @@
 //! go is the holder's.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+use kernel::id::UserId;
+
 /// Who holds a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) enum Holder {
@@ -38,12 +40,17 @@ pub(crate) enum HolderError {
     #[error("`{0}` cannot be given a conversation: use `agent` or `bot`")]
     Kind(String),
     /// A bot without a name, or an agent without one to be.
-    #[error("`holder` must name the {0}")]
+    #[error("must name the {0}")]
     Name(&'static str),
+    /// An agent who can be none.
+    #[error("`{0}` is no person: name the agent by the id of a person, `user_…`")]
+    NoPerson(String),
 }
 
 /// Longest name of a bot, in bytes.
 const LONGEST_NAME: usize = 128;
+/// How much of what a caller sent is said back, in characters.
+const LONGEST_ECHO: usize = 40;
 
 impl Holder {
     /// The word in rows and towards callers.
@@ -77,18 +84,29 @@ impl Holder {
         })
     }
 
-    /// Whom a caller means: themselves, another agent, or a bot by name.
+    /// Whom a caller means that takes a conversation: themselves, another agent, or a bot by name.
     pub(crate) fn named(kind: &str, name: &str, actor: &Actor) -> Result<Self, HolderError> {
-        if name.len() > LONGEST_NAME || name.contains('\0') {
-            return Err(HolderError::Name("agent or bot in at most 128 characters"));
-        }
         match (kind, name, actor) {
             ("" | "agent", "", Actor::Person(subject)) => Ok(Self::Agent(subject.clone())),
-            ("" | "agent", "", Actor::Program(_)) => Err(HolderError::Name("agent")),
-            ("" | "agent", name, _) => Ok(Self::Agent(name.to_owned())),
-            ("bot", "", _) => Err(HolderError::Name("bot")),
-            ("bot", name, _) => Ok(Self::Bot(name.to_owned())),
-            (other, _, _) => Err(HolderError::Kind(other.chars().take(40).collect())),
+            ("", name, _) => Self::other("agent", name),
+            (kind, name, _) => Self::other(kind, name),
+        }
+    }
+
+    /// Whom a caller means that passes a conversation on: an agent or a bot, by name, never nobody.
+    pub(crate) fn other(kind: &str, name: &str) -> Result<Self, HolderError> {
+        if name.len() > LONGEST_NAME || name.contains(char::is_control) {
+            return Err(HolderError::Name("agent or bot in at most 128 printable characters"));
+        }
+        match (kind, name.trim()) {
+            ("agent", "") => Err(HolderError::Name("agent")),
+            ("agent", name) if name.parse::<UserId>().is_ok() => Ok(Self::Agent(name.to_owned())),
+            ("agent", name) => {
+                Err(HolderError::NoPerson(name.chars().take(LONGEST_ECHO).collect()))
+            }
+            ("bot", "") => Err(HolderError::Name("bot")),
+            ("bot", name) => Ok(Self::Bot(name.to_owned())),
+            (other, _) => Err(HolderError::Kind(other.chars().take(LONGEST_ECHO).collect())),
         }
     }
 
@@ -149,6 +167,7 @@ impl Holder {
 
 #[cfg(test)]
 mod tests {
+    use kernel::id::KeyId;
     use proptest::prelude::*;
 
     use super::*;
@@ -177,6 +196,21 @@ mod tests {
         assert_eq!(Holder::named("bot", "faq", &ann()), Ok(Holder::Bot("faq".to_owned())));
         assert_eq!(Holder::named("", "", &key()), Err(HolderError::Name("agent")));
         assert_eq!(Holder::named("mba", "", &ann()), Err(HolderError::Kind("mba".to_owned())));
+    }
+
+    #[test]
+    fn it_is_passed_to_a_person_or_a_bot_and_never_to_nobody() {
+        let bob = UserId::from_uuid(uuid::Uuid::from_u128(7)).to_string();
+        assert_eq!(Holder::other("agent", &bob), Ok(Holder::Agent(bob)));
+        assert_eq!(Holder::other("bot", "faq"), Ok(Holder::Bot("faq".to_owned())));
+        assert_eq!(Holder::other("agent", ""), Err(HolderError::Name("agent")));
+        assert_eq!(Holder::other("bot", "  "), Err(HolderError::Name("bot")));
+        assert_eq!(Holder::other("", "faq"), Err(HolderError::Kind(String::new())));
+        let key = KeyId::from_uuid(uuid::Uuid::from_u128(7)).to_string();
+        for nobody in ["a colleague", "user_nonsense", &key] {
+            let refused = Holder::other("agent", nobody).unwrap_err();
+            assert!(matches!(refused, HolderError::NoPerson(_)), "{nobody}: {refused}");
+        }
     }
 
     #[test]
