@@ -61,11 +61,11 @@ struct Schema(ServiceDocument);
 
 impl Schema {
     fn of_type(&self, wanted: &str) -> &TypeKind {
-        let kinds = self.0.definitions.iter().filter_map(|definition| match definition {
+        let mut kinds = self.0.definitions.iter().filter_map(|definition| match definition {
             TypeSystemDefinition::Type(of) if of.node.name.node == wanted => Some(&of.node.kind),
             _ => None,
         });
-        kinds.last().unwrap_or_else(|| panic!("no type {wanted}"))
+        kinds.next().unwrap_or_else(|| panic!("no type {wanted}"))
     }
 
     fn fields(&self, object: &str) -> Vec<&FieldDefinition> {
@@ -88,7 +88,7 @@ impl Schema {
             BaseType::List(_) => return json!([]),
             BaseType::Named(name) => name.as_str(),
         };
-        match (name, self.is_builtin(name)) {
+        match (name, is_builtin(name)) {
             ("MessageContentInput", _) => json!({ "text": { "body": "Hi" } }),
             ("ID", _) => json!(id::<kernel::id::kind::Waba>(1)),
             ("JSON", _) => json!([]),
@@ -107,10 +107,10 @@ impl Schema {
             },
         }
     }
+}
 
-    fn is_builtin(&self, name: &str) -> bool {
-        ["String", "Int", "Float", "Boolean", "ID"].contains(&name)
-    }
+fn is_builtin(name: &str) -> bool {
+    ["String", "Int", "Float", "Boolean", "ID"].contains(&name)
 }
 
 fn named(of: &Type) -> &str {
