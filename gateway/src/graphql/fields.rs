@@ -49,11 +49,8 @@ pub(super) fn sentence(text: &str) -> String {
         let (before, from) = rest.split_at(start);
         let (word, after) = from.split_at(from.find(|sign| !is_name(sign)).unwrap_or(from.len()));
         out.push_str(before);
-        if of_contracts(word) {
-            out.push_str(&root(word));
-        } else {
-            out.push_str(word);
-        }
+        let named = if of_contracts(word) { root(word) } else { word.to_owned() };
+        out.push_str(&named);
         rest = after;
     }
     out.push_str(rest);

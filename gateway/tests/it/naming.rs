@@ -17,6 +17,9 @@ use super::support::{Gateway, id};
 const OUR_OWN: [&str; 5] =
     ["origin", "update_mask", "profile.picture_url", "profile.number_id", "page.order"];
 
+/// Fields that the Cloud API edge alone fills, by the request that has them.
+const OF_THE_EDGE: [(&str, &str); 1] = [("MarkReadRequest", "number_id")];
+
 /// Every name that a service may give to a field of a request; what a message inside one has is named by either way.
 fn names(request: &MessageDescriptor) -> Vec<String> {
     let mut names = Vec::new();
@@ -38,6 +41,7 @@ fn names(request: &MessageDescriptor) -> Vec<String> {
                 names.extend(inner);
             }
             _ if OUR_OWN.contains(&name) => {}
+            _ if OF_THE_EDGE.contains(&(request.name(), name)) => {}
             _ => names.push(name.to_owned()),
         }
     }
@@ -65,7 +69,7 @@ impl Schema {
             TypeSystemDefinition::Type(of) if of.node.name.node == wanted => Some(&of.node.kind),
             _ => None,
         });
-        kinds.next_back().unwrap_or_else(|| panic!("no type {wanted}"))
+        kinds.next().unwrap_or_else(|| panic!("no type {wanted}"))
     }
 
     fn fields(&self, object: &str) -> Vec<&FieldDefinition> {

@@ -161,6 +161,8 @@ async fn tries(house: &House, cases: &mut Cases, invitation: &str) {
     let told = tell(&opened, "made-up", "1", "1").await;
     cases.refused("a code of nobody", &told, 409, "SIGNUP_REFUSED", "opens the dialog again");
     let told = tell(&opened, "made-up", "1", "1").await;
+    cases.refused("the same again", &told, 409, "SIGNUP_REFUSED", "opens the dialog again");
+    let told = tell(&opened, "made-up-again", "1", "1").await;
     cases.refused("a state that was used", &told, 409, "SIGNUP_STATE_REFUSED", "reload it");
 
     let (foreign, its_number) =

@@ -61,8 +61,12 @@ async fn states(world: &World, thief: &Caller) {
     // All attempts left the state alone; it is good for its own browser, and once.
     let (status, body) = world.answer(&victim).await;
     assert_eq!(status, 200, "control: {body}");
-    let (_, again) = world.answer(&victim).await;
-    assert_eq!(text(&again, "/error/code"), "INVITATION_NOT_FOUND", "it is used up: {again}");
+    // The same answer again, from a page that was loaded again, is told what it began; any other finds the link used up.
+    let (status, again) = world.answer(&victim).await;
+    assert_eq!((status, text(&again, "/onboarding_id")), (200, text(&body, "/onboarding_id")));
+    let other = Dialog { state: made_up.to_owned(), ..victim };
+    let (_, other) = world.answer(&other).await;
+    assert_eq!(text(&other, "/error/code"), "INVITATION_NOT_FOUND", "it is used up: {other}");
 }
 
 /// A WABA or a number that the token does not prove is not claimed, whoever's it is.

@@ -10,6 +10,7 @@ mod walk;
 
 use std::time::Duration;
 
+use kernel::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 use testkit::{Services, forge};
 
@@ -152,7 +153,8 @@ impl World {
         let sent = self.send(owner, &seat.number, &customer, json!({"content": content})).await;
         things.set("message", &sent);
         things.set("message_meta", self.delivered(owner, &sent).await);
-        let later = "2030-01-01T00:00:00Z";
+        // As late as nearly any message may be handed in for.
+        let later = (Clock::now(&SystemClock) + Duration::from_hours(20 * 24)).rfc3339();
         let content = json!({"template": {"name": "order_ready", "language": "en_US",
             "components": [{"type": "body", "parameters": [{"type": "text", "text": tag}]}]}});
         for (kind, name) in
